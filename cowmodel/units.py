@@ -1,0 +1,145 @@
+"""Quantities as text with a unit, to integers and back.
+
+========  =======================================  ====================
+Quantity  Units                                    Integer
+========  =======================================  ====================
+size      B, kB MB GB TB (1000), KiB MiB GiB TiB   bytes
+duration  ps, ns, us (or µs), ms, s                picoseconds
+rate      /s, /ms                                  float, per second
+========  =======================================  ====================
+
+A bare K or M is refused: half of its readers take it for 1000.
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from cowmodel.errors import ConfigError
+
+SIZES = {"B": 1} | {
+    f"{letter}{middle}B": base**power
+    for middle, base in (("", 1000), ("i", 1024))
+    for power, letter in enumerate("kMGT" if base == 1000 else "KMGT", start=1)
+}
+DURATIONS = {"ps": 1, "ns": 10**3, "us": 10**6, "µs": 10**6, "ms": 10**9, "s": 10**12}
+RATES = {"/s": 1, "/ms": 1000}
+
+_QUANTITY = re.compile(
+    r"\s*(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d{1,2})?)\s*(?P<unit>\S*)\s*", re.ASCII
+)
+
+
+def parse_size(text: object) -> int:
+    """Read a size in bytes.
+
+    Raises
+    ------
+    ConfigError
+        If the text is not a number and a unit, is negative, or is not a whole number of bytes.
+
+    Examples
+    --------
+    >>> parse_size("1.5 KiB"), parse_size("4 kB")
+    (1536, 4000)
+    """
+    return _whole(_parse(text, "a size", "4 KiB", SIZES), text, "bytes")
+
+
+def parse_duration(text: object) -> int:
+    """Read a duration in picoseconds.
+
+    Raises
+    ------
+    ConfigError
+        If the text is not a number and a unit, is negative, or is not whole picoseconds.
+
+    Examples
+    --------
+    >>> parse_duration("0.5 ns")
+    500
+    """
+    return _whole(_parse(text, "a duration", "250 ns", DURATIONS), text, "picoseconds")
+
+
+def parse_rate(text: object) -> float:
+    """Read a rate in events per second.
+
+    Raises
+    ------
+    ConfigError
+        If the text is not a number and a unit, or is negative.
+
+    Examples
+    --------
+    >>> parse_rate("2/ms")
+    2000.0
+    """
+    return float(_parse(text, "a rate", "2000/s", RATES))
+
+
+def format_size(size_bytes: int) -> str:
+    """Write a size for people, in the largest binary unit that it fills.
+
+    Examples
+    --------
+    >>> format_size(64 << 20), format_size(1536), format_size(1000)
+    ('64 MiB', '1.5 KiB', '1000 B')
+    """
+    return _format(size_bytes, {u: f for u, f in SIZES.items() if u == "B" or "i" in u})
+
+
+def format_duration(duration_ps: int) -> str:
+    """Write a duration for people, in the largest unit that it fills.
+
+    Examples
+    --------
+    >>> format_duration(1_250_000), format_duration(0)
+    ('1.25 us', '0 ps')
+    """
+    return _format(duration_ps, {u: f for u, f in DURATIONS.items() if u != "µs"})
+
+
+def format_count(count: int) -> str:
+    """Write a count with its thousands apart.
+
+    Examples
+    --------
+    >>> format_count(1234567)
+    '1,234,567'
+    """
+    return f"{count:,}"
+
+
+def _parse(text: object, what: str, example: str, units: Mapping[str, int]) -> Decimal:
+    """Read `number unit` as an exact multiple of the unit's base."""
+    expected = f"expected {what} such as {example!r}, got {text!r}"
+    match = _QUANTITY.fullmatch(str(text))
+    if not match:
+        raise ConfigError(expected)
+    number, unit = Decimal(match["number"]), match["unit"].replace("μ", "µ")
+    if unit not in units:
+        raise ConfigError(f"{expected}; {_unit_remedy(unit, units)}")
+    if number < 0:
+        raise ConfigError(f"expected {what} of at least 0, got {text!r}")
+    return number * units[unit]
+
+
+def _unit_remedy(unit: str, units: Mapping[str, int]) -> str:
+    """Tell what to do about a unit that is missing or unknown."""
+    choice = ", ".join(units)
+    return f"{f'{unit!r} is not a unit' if unit else 'add a unit'}: one of {choice}"
+
+
+def _whole(value: Decimal, text: object, base: str) -> int:
+    """Refuse a fraction of the smallest unit."""
+    if value != value.to_integral_value():
+        raise ConfigError(f"expected a whole number of {base}, got {text!r}")
+    return int(value)
+
+
+def _format(value: int, units: Mapping[str, int]) -> str:
+    """Write at most two decimals, in the largest unit not above the value."""
+    fitting = {factor: unit for unit, factor in units.items() if factor <= max(abs(value), 1)}
+    factor = max(fitting)
+    return f"{value / factor:.2f}".rstrip("0").rstrip(".") + f" {fitting[factor]}"
