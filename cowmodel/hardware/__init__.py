@@ -1,0 +1,1 @@
+"""What the processor and the memory are: paging, frames and page tables."""

@@ -1,0 +1,151 @@
+"""The frames of physical memory: who maps each, which are free.
+
+    0        fresh                    ceiling         total
+    |zero|--handed out--|----untouched----|--large frames--|
+
+Base frames come from the most recently freed first (a LIFO, as a kernel's per-CPU lists), else from the
+bottom of untouched memory; large ones, naturally aligned, from its top, and stay large when freed, as the
+pages of a hugetlb pool do. Frame 0 is the zero frame: it belongs to the kernel and is never counted.
+Table pages take room, but have no frame number here: they are rows of the arena.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cowmodel.errors import OutOfMemory
+from cowmodel.hardware.paging import Numbers
+
+ZERO_FRAME = 0
+
+
+class FrameTable:
+    """Physical memory of a fixed size.
+
+    Parameters
+    ----------
+    total : int
+        Frames that can be handed out.
+
+    Attributes
+    ----------
+    sharers : int32[total + 1]
+        Entries that map each frame; a large frame is counted at its first.
+    cached : bool[total + 1]
+        Frames that a shared object holds, so that they stay without a sharer.
+    used, table_pages : int
+        Frames that hold data; frames that hold page tables.
+    peak, peak_tables : int
+        The most of both together, and of tables, so far.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.sharers = np.zeros(total + 1, np.int32)
+        self.cached = np.zeros(total + 1, np.bool_)
+        self.used = self.table_pages = self.peak = self.peak_tables = 0
+        self._fresh, self._ceiling = ZERO_FRAME + 1, total + 1
+        self._freed = np.empty(total + 1, np.int32)
+        self._freed_count = 0
+        self._freed_large: dict[int, list[int]] = {}
+
+    @property
+    def free(self) -> int:
+        """Frames that hold neither data nor tables."""
+        return self.total - self.used - self.table_pages
+
+    def require(self, demand: Mapping[int, int]) -> None:
+        """Refuse a demand that memory cannot meet, before anything changes.
+
+        Parameters
+        ----------
+        demand : mapping of int to int
+            How many leafs of each size, the size in frames; a table page is a leaf of one frame.
+
+        Raises
+        ------
+        OutOfMemory
+        """
+        ceiling, room = self._ceiling, self._ceiling - self._fresh
+        for pages in sorted(demand, reverse=True):
+            new = demand[pages] - len(self._freed_large.get(pages, ()))
+            if pages > 1 and new > 0:
+                ceiling = (ceiling // pages - new) * pages
+                room -= new * pages
+        room += self._freed_count - self.table_pages
+        if ceiling < self._fresh or room < demand.get(1, 0):
+            raise OutOfMemory(
+                f"memory: expected room for {_spoken(demand)}, found {self.free:,} frames free of"
+                f" {self.total:,}; give the machine more memory or the workload less"
+            )
+
+    def allocate(self, count: int, pages: int = 1) -> Numbers:
+        """Take `count` leafs of `pages` frames each; return their first frames, int64[count].
+
+        The caller has asked `require` before.
+        """
+        self._charge(count * pages)
+        if pages > 1:
+            return np.array([self._allocate_large(pages) for _ in range(count)], np.int64)
+        reused = min(count, self._freed_count)
+        pfns = np.empty(count, np.int64)
+        self._freed_count -= reused
+        pfns[:reused] = self._freed[self._freed_count : self._freed_count + reused][::-1]
+        pfns[reused:] = np.arange(self._fresh, self._fresh + count - reused)
+        self._fresh += count - reused
+        return pfns
+
+    def release(self, pfns: Numbers, pages: int = 1) -> None:
+        """Give back leafs that nothing maps or holds any more."""
+        self.used -= len(pfns) * pages
+        if pages > 1:
+            self._freed_large.setdefault(pages, []).extend(pfns.tolist())
+        else:
+            self._push(pfns)
+
+    def share(self, pfns: Numbers) -> None:
+        """Count one more entry that maps each of `pfns`, all different."""
+        self.sharers[pfns] += 1
+
+    def drop(self, pfns: Numbers, pages: int = 1) -> int:
+        """Count one entry less for each of `pfns`, all different; return how many leafs became free."""
+        self.sharers[pfns] -= 1
+        orphans = pfns[(self.sharers[pfns] == 0) & ~self.cached[pfns]]
+        self.release(orphans, pages)
+        return len(orphans)
+
+    def hold_tables(self, count: int) -> None:
+        """Let page tables take `count` frames of room (give them back if negative)."""
+        self.table_pages += count
+        self.peak_tables = max(self.peak_tables, self.table_pages)
+        self._charge(0)
+
+    def total_sharers(self) -> int:
+        """Return the number of entries, in all page tables, that map a frame other than the zero frame."""
+        low, high = self.sharers[: self._fresh], self.sharers[self._ceiling :]
+        return int(low.sum(dtype=np.int64) + high.sum(dtype=np.int64))
+
+    def _charge(self, frames: int) -> None:
+        self.used += frames
+        self.peak = max(self.peak, self.used + self.table_pages)
+
+    def _allocate_large(self, pages: int) -> int:
+        if freed := self._freed_large.get(pages):
+            return freed.pop()
+        end = self._ceiling // pages * pages
+        self._push(np.arange(end, self._ceiling))  # what alignment leaves over serves as base frames
+        self._ceiling = end - pages
+        return self._ceiling
+
+    def _push(self, pfns: Numbers) -> None:
+        end = self._freed_count + len(pfns)
+        self._freed[self._freed_count : end] = pfns
+        self._freed_count = end
+
+
+def _spoken(demand: Mapping[int, int]) -> str:
+    return " and ".join(
+        f"{count:,} frames" if pages == 1 else f"{count:,} runs of {pages:,} frames"
+        for pages, count in sorted(demand.items())
+        if count
+    )

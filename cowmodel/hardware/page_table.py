@@ -1,0 +1,160 @@
+"""The page table of one address space: a radix tree over rows of the arena.
+
+Single pages are walked as the processor does, entry by entry. Whole runs are handled a block of tables at
+a time: `blocks` hands out copies of the rows with everything outside the run zeroed, so that `OR` puts
+entries into another tree, and `XOR` takes bits out of this one, without touching a neighbour's entries.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from cowmodel.hardware.arena import Arena
+from cowmodel.hardware.paging import (
+    FRAME_MASK,
+    FRAME_SHIFT,
+    LARGE,
+    PRESENT,
+    TABLE,
+    Numbers,
+    Words,
+    frame_of,
+    with_frame,
+)
+
+NO_SLOT = -1
+_BLOCK_WORDS = 1 << 17  # 1 MiB of entries at a time stays in the cache
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some tables of one level, with the entries of one run of pages.
+
+    Attributes
+    ----------
+    rows : int64[n]
+        Rows of the tables.
+    firsts : int64[n]
+        First page that each table covers.
+    entries : uint64[n, E]
+        A copy of the tables, zero outside the run.
+    """
+
+    rows: Numbers
+    firsts: Numbers
+    entries: Words
+
+
+class PageTable:
+    """A tree of table pages in `arena`, born with an empty root.
+
+    Attributes
+    ----------
+    tables : list of int
+        Table pages of each level; `tables[level]`, entry 0 unused.
+    """
+
+    def __init__(self, arena: Arena) -> None:
+        self._arena, self._geometry = arena, arena.geometry
+        self._root = int(arena.take(1)[0])
+        self.tables = [0] * self._geometry.top + [1]
+
+    def walk(self, vpn: int, level: int = 1) -> int:
+        """Return the slot for `vpn` in its table of `level`, or of the large leaf above it.
+
+        NO_SLOT says that a table on the way is missing. With level 1 this is what the processor does.
+        """
+        words, mask = self._arena.words, self._geometry.entries - 1
+        row = self._root
+        for here in range(self._geometry.top, level - 1, -1):
+            slot = row * (mask + 1) + (vpn >> self._geometry.shifts[here] & mask)
+            word = words[slot]
+            if here == level or word & LARGE:
+                return slot
+            if not word & PRESENT:
+                break
+            row = (word & FRAME_MASK) >> FRAME_SHIFT
+        return NO_SLOT
+
+    def slots(self, vpns: Numbers, level: int) -> Numbers:
+        """Return the slots for `vpns` in tables of `level`, NO_SLOT where there is no such table.
+
+        Parameters
+        ----------
+        vpns : int64[n]
+        level : int
+        """
+        words = self._arena.flat
+        slots = self._root * self._geometry.entries + self._indices(vpns, self._geometry.top)
+        for lower in range(self._geometry.top - 1, level - 1, -1):
+            found = np.where(slots == NO_SLOT, np.uint64(0), words[slots])
+            inner = frame_of(found) * self._geometry.entries + self._indices(vpns, lower)
+            slots = np.where(found & np.uint64(PRESENT | LARGE) == PRESENT, inner, NO_SLOT)
+        return slots
+
+    def tables_over(self, level: int, first: int, last: int) -> tuple[Numbers, Numbers]:
+        """Return rows and first pages of the tables of `level` that cover any page of first..last."""
+        rows, firsts = np.array([self._root]), np.array([0])
+        for upper in range(self._geometry.top, level, -1):
+            span = self._geometry.leaf_pages(upper)
+            words = self._arena.rows[rows]
+            at, index = np.nonzero(words & np.uint64(PRESENT | LARGE) == PRESENT)
+            starts = firsts[at] + index * span
+            inside = (starts <= last) & (starts + span > first)
+            rows, firsts = frame_of(words[at, index])[inside], starts[inside]
+        return rows, firsts
+
+    def missing(self, level: int, vpns: Numbers) -> int:
+        """Return how many tables, down to `level`, `vpns` lack."""
+        lacking = 0
+        for lower in range(self._geometry.top - 1, level - 1, -1):
+            starts = self._starts(vpns, lower)
+            lacking += int((self.slots(starts, lower) == NO_SLOT).sum())
+        return lacking
+
+    def grow(self, level: int, vpns: Numbers) -> list[int]:
+        """Make the tables down to `level` that `vpns` lack; return how many of each level."""
+        made = [0] * len(self.tables)
+        for lower in range(self._geometry.top - 1, level - 1, -1):
+            slots = self.slots(self._starts(vpns, lower), lower + 1)
+            words = self._arena.flat
+            slots = slots[words[slots] == 0]
+            words[slots] = with_frame(self._arena.take(len(slots)), TABLE)
+            made[lower] = len(slots)
+            self.tables[lower] += len(slots)
+        return made
+
+    def blocks(self, level: int, first: int, last: int) -> Iterator[Block]:
+        """Yield the tables of `level` over the pages first..last, a cache-sized block at a time."""
+        rows, firsts = self.tables_over(level, first, last)
+        size = max(1, _BLOCK_WORDS // self._geometry.entries)
+        span = self._geometry.leaf_pages(level)
+        for start in range(0, len(rows), size):
+            some = slice(start, start + size)
+            block = Block(rows[some], firsts[some], self._arena.rows[rows[some]])
+            block.entries[0, : max(0, (first - block.firsts[0]) // span)] = 0
+            block.entries[-1, max(0, (last - block.firsts[-1]) // span + 1) :] = 0
+            yield block
+
+    def prune(self, first: int, last: int, floor: int, ceiling: int) -> None:
+        """Free the tables over first..last that lie inside floor..ceiling, where nothing is mapped."""
+        for level in range(1, self._geometry.top):
+            rows, firsts = self.tables_over(level, first, last)
+            idle = (firsts >= floor) & (firsts + self._geometry.table_pages(level) <= ceiling)
+            self._arena.flat[self.slots(firsts[idle], level + 1)] = 0
+            self._arena.give_back(rows[idle])
+            self.tables[level] -= int(idle.sum())
+
+    def free_root(self) -> None:
+        """Give back the last table of a tree from which all others are gone."""
+        self._arena.give_back(np.array([self._root]))
+        self.tables[self._geometry.top] = 0
+
+    def _starts(self, vpns: Numbers, level: int) -> Numbers:
+        """Return the first page, once each, of the tables of `level` that cover `vpns`."""
+        span = self._geometry.table_pages(level)
+        return np.unique(vpns // span) * span
+
+    def _indices(self, vpns: Numbers, level: int) -> Numbers:
+        return vpns >> self._geometry.shifts[level] & (self._geometry.entries - 1)
