@@ -1,0 +1,125 @@
+"""Mappings and the address space that they make up.
+
+Vma      pages first .. first + pages, all of one backing, private or shared
+shared   -> SharedObject: the frames themselves, which outlive any one mapping
+"""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cowmodel.hardware.frames import FrameTable
+from cowmodel.hardware.page_table import PageTable
+from cowmodel.hardware.paging import Numbers
+
+
+class SharedObject:
+    """The frames behind a shared mapping, kept while any mapping refers to it.
+
+    Attributes
+    ----------
+    pfns : int64[n]
+        Frame of each leaf of the object, 0 where it was never touched.
+    mappings : int
+        Vmas that refer to the object.
+    """
+
+    def __init__(self, leafs: int) -> None:
+        self.pfns: Numbers = np.zeros(leafs, np.int64)
+        self.mappings = 1
+
+    def let_go(self, frames: FrameTable, leaf_pages: int) -> int:
+        """Forget one mapping; with the last, free the frames. Return how many leafs were freed."""
+        self.mappings -= 1
+        if self.mappings:
+            return 0
+        held = self.pfns[self.pfns > 0]
+        frames.cached[held] = False
+        frames.release(held, leaf_pages)
+        return len(held)
+
+
+@dataclass
+class Vma:
+    """A run of pages with the same rights and backing.
+
+    Attributes
+    ----------
+    first, pages : int
+        First page and number of base pages.
+    level : int
+        Level of its leafs.
+    shared : SharedObject or None
+        The frames behind a shared mapping; None for private memory.
+    offset : int
+        Leaf of the shared object at `first`.
+    written : bool
+        Whether a page of its own was ever put in (Linux: it has an `anon_vma`). Only then does fork copy
+        its entries: anything else the child can find again by itself.
+
+    References
+    ----------
+    Linux, vma_needs_copy, mm/memory.c.
+    """
+
+    first: int
+    pages: int
+    level: int
+    shared: SharedObject | None = None
+    offset: int = 0
+    written: bool = False
+
+    @property
+    def end(self) -> int:
+        """Page after the last."""
+        return self.first + self.pages
+
+    @property
+    def last(self) -> int:
+        """Last page."""
+        return self.end - 1
+
+    def duplicate(self) -> "Vma":
+        """Return the child's copy at fork."""
+        if self.shared:
+            self.shared.mappings += 1
+        return replace(self)
+
+    def part(self, first: int, end: int, leaf_pages: int) -> "Vma":
+        """Return the part from `first` to `end`, which refers to the same object."""
+        shift = (first - self.first) // leaf_pages
+        return replace(self, first=first, pages=end - first, offset=self.offset + shift)
+
+
+class AddressSpace:
+    """The mappings of a process, in page order, and its page table.
+
+    Attributes
+    ----------
+    vmas : list of Vma
+    page_table : PageTable
+    """
+
+    def __init__(self, page_table: PageTable) -> None:
+        self.page_table = page_table
+        self.vmas: list[Vma] = []
+
+    def find(self, vpn: int) -> Vma | None:
+        """Return the mapping of page `vpn`."""
+        at = bisect_right(self.vmas, vpn, key=lambda vma: vma.first)
+        return self.vmas[at - 1] if at and vpn < self.vmas[at - 1].end else None
+
+    def overlapping(self, first: int, end: int) -> list[Vma]:
+        """Return the mappings that have a page in first..end, exclusive."""
+        return [vma for vma in self.vmas if vma.first < end and first < vma.end]
+
+    def insert(self, vma: Vma) -> None:
+        """Add `vma`, which overlaps no other."""
+        self.vmas.insert(bisect_left(self.vmas, vma.first, key=lambda other: other.first), vma)
+
+    def gap(self, first: int, end: int) -> tuple[int, int]:
+        """Return the end of the mapping before `first` and the start of the one from `end` on."""
+        before = [vma.end for vma in self.vmas if vma.end <= first]
+        after = [vma.first for vma in self.vmas if vma.first >= end]
+        return max(before, default=0), min(after, default=1 << 60)

@@ -1,0 +1,186 @@
+"""Page faults: what an access does that the page table does not permit.
+
+    no entry         private: a zeroed frame of its own, or for a read the shared zero frame
+                     shared:  the object's frame, zeroed if it is new
+    read-only entry  the zero frame: replaced; otherwise the policy says copy or flip
+
+After any of them the instruction is executed again and finds the access permitted.
+
+References
+----------
+Linux, handle_pte_fault, do_anonymous_page, do_wp_page, do_fault_around, mm/memory.c; hugetlb_fault,
+mm/hugetlb.c. Kinds have the names of those paths.
+"""
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from cowmodel.errors import SegmentationFault
+from cowmodel.hardware.frames import ZERO_FRAME
+from cowmodel.hardware.page_table import NO_SLOT
+from cowmodel.hardware.paging import (
+    LEAF,
+    SPECIAL,
+    WRITE,
+    Numbers,
+    frame_of,
+    leaf_bits,
+    make_writable,
+    with_frame,
+)
+from cowmodel.kernel.address_space import AddressSpace, Vma
+from cowmodel.kernel.choices import AtWrite
+from cowmodel.kernel.process import Process
+from cowmodel.kernel.work import NOTHING, Work, tables_work
+
+if TYPE_CHECKING:
+    from cowmodel.kernel.kernel import Kernel
+
+FAULT_AROUND_BYTES = 64 << 10  # Linux: fault_around_bytes
+# kinds of base pages and of huge ones
+FILL, COPY, FLIP = (
+    ("zero_fill", "htlb_fill"),
+    ("cow_copy", "htlb_copy"),
+    ("cow_reuse", "htlb_reuse"),
+)
+KINDS = ("zero_map", "zero_replace", "shared_map", *FILL, *COPY, *FLIP)
+
+
+class Fault(NamedTuple):
+    """One page fault: its kind and what the kernel did."""
+
+    kind: str
+    work: Work
+
+
+def resolve(kernel: "Kernel", process: Process, vpn: int, write: bool) -> Fault:
+    """Make `vpn` accessible to `process` as far as one fault does.
+
+    Raises
+    ------
+    SegmentationFault
+        If no mapping covers the page.
+    OutOfMemory
+        If no frame is left; nothing has changed then.
+    """
+    space = process.memory
+    vma = space.find(vpn)
+    if vma is None:
+        verb = "wrote to" if write else "read"
+        raise SegmentationFault(f"process {process.pid} {verb} page {vpn:#x}, outside its mappings")
+    slot = space.page_table.walk(vpn, vma.level)
+    if slot != NO_SLOT and kernel.arena.words[slot]:
+        return _write_protected(kernel, vma, vpn, slot)
+    return _missing(kernel, space, vma, vpn, write)
+
+
+def _missing(kernel: "Kernel", space: AddressSpace, vma: Vma, vpn: int, write: bool) -> Fault:
+    """Map a page that has no entry.
+
+    none  ->  [present, write] sharers 1            a write, or any access to a huge page
+    none  ->  [present, special] the zero frame     a read of a private base page
+    """
+    large = vma.level > 1
+    here = np.array([vpn & -kernel.geometry.leaf_pages(vma.level)])
+    if vma.shared:
+        work = fill(kernel, space, vma, here, write)
+        return Fault("shared_map", work if write or large else work + _map_around(kernel, space, vma, vpn))
+    if write or large:
+        return Fault(FILL[large], fill(kernel, space, vma, here, write))
+    kernel.frames.require({1: space.page_table.missing(1, here)})
+    made = space.page_table.grow(1, here)
+    kernel.arena.words[space.page_table.walk(vpn)] = ZERO_FRAME | LEAF | SPECIAL
+    return Fault("zero_map", Work(traps=1) + tables_work(made))
+
+
+def fill(kernel: "Kernel", space: AddressSpace, vma: Vma, heads: Numbers, write: bool = True) -> Work:
+    """Map the leafs at pages `heads`, which have no entry, each in a fault of its own.
+
+    Raises
+    ------
+    OutOfMemory
+        If the frames and the tables do not all fit; nothing has changed then.
+    """
+    leaf, table = kernel.geometry.leaf_pages(vma.level), space.page_table
+    source = np.zeros(len(heads), np.int64)
+    if vma.shared:
+        source = vma.shared.pfns[vma.offset + (heads - vma.first) // leaf]
+    new = source == 0
+    kernel.frames.require(Counter({1: table.missing(vma.level, heads)}) + Counter({leaf: int(new.sum())}))
+    made = table.grow(vma.level, heads)
+    source[new] = kernel.frames.allocate(int(new.sum()), leaf)
+    if vma.shared:
+        vma.shared.pfns[vma.offset + (heads - vma.first) // leaf] = source
+        kernel.frames.cached[source] = True
+    kernel.frames.share(source)
+    bits = leaf_bits(vma.level, write) | (WRITE if vma.shared else 0)
+    kernel.arena.flat[table.slots(heads, vma.level)] = with_frame(source, bits)
+    vma.written = vma.shared is None
+    zeroed = int(new.sum()) * leaf * kernel.geometry.page_bytes
+    return Work(traps=len(heads), allocations=int(new.sum()), zeroed_bytes=zeroed) + tables_work(made)
+
+
+def _map_around(kernel: "Kernel", space: AddressSpace, vma: Vma, vpn: int) -> Work:
+    """Map the neighbours of `vpn` that the shared object already has, in the same fault."""
+    assert vma.shared
+    window = max(1, FAULT_AROUND_BYTES // kernel.geometry.page_bytes)
+    start = vpn & -window
+    vpns = np.arange(max(start, vma.first), min(start + window, vma.end))
+    slots, pfns = space.page_table.slots(vpns, 1), vma.shared.pfns[vma.offset + vpns - vma.first]
+    new = (kernel.arena.flat[slots] == 0) & (pfns > 0)
+    kernel.arena.flat[slots[new]] = with_frame(pfns[new], LEAF | WRITE)
+    kernel.frames.share(pfns[new])
+    return NOTHING
+
+
+def _write_protected(kernel: "Kernel", vma: Vma, vpn: int, slot: int) -> Fault:
+    """Give the writer a page that it may write.
+
+    copy:  [present] sharers n  ->  [present, write] a new frame, sharers 1;  the old one n - 1
+    flip:  [present] sharers 1  ->  [present, write] the same frame
+    """
+    frames, flat = kernel.frames, kernel.arena.flat
+    large, leaf = vma.level > 1, kernel.geometry.leaf_pages(vma.level)
+    old = frame_of(flat[slot : slot + 1])
+    special = old[0] == ZERO_FRAME
+    sharers = int(frames.sharers[old[0]])
+    if not special and kernel.policy.at_write(sharers) is AtWrite.FLIP:
+        assert sharers == 1, f"{kernel.policy} flips a frame that {sharers} entries map"
+        flat[slot : slot + 1] = make_writable(flat[slot : slot + 1])
+        return Fault(FLIP[large], Work(traps=1, flips=1))
+    frames.require({leaf: 1})
+    new = frames.allocate(1, leaf)
+    frames.share(new)
+    flat[slot] = with_frame(new, leaf_bits(vma.level, write=True))[0]
+    vma.written = True
+    work = Work(traps=1, allocations=1, invalidations=1)
+    size = leaf * kernel.geometry.page_bytes
+    if special:
+        return Fault("zero_replace", work + Work(zeroed_bytes=size))
+    work += Work(copied_bytes=size, frees=frames.drop(old, leaf))
+    return Fault(COPY[large], work + flip_last_sharers(kernel, np.array([vpn]), old, vma.level))
+
+
+def flip_last_sharers(kernel: "Kernel", vpns: Numbers, pfns: Numbers, level: int) -> Work:
+    """Make the last entry that maps each frame writable, if the policy wants that.
+
+    Parameters
+    ----------
+    vpns, pfns : int64[n]
+        Pages at which private frames just lost a sharer. A frame lies at the same page in every process
+        that shares it, since only fork shares private memory: that is the reverse map.
+    level : int
+    """
+    if not kernel.policy.seeks_last_sharer():
+        return NOTHING
+    alone = kernel.frames.sharers[pfns] == 1
+    vpns, pfns, flips = vpns[alone], pfns[alone], 0
+    for process in kernel.alive:
+        slots = process.memory.page_table.slots(vpns, level)
+        words = np.where(slots == NO_SLOT, np.uint64(0), kernel.arena.flat[slots])
+        found = (frame_of(words) == pfns) & (words & np.uint64(WRITE) == 0)
+        kernel.arena.flat[slots[found]] = make_writable(words[found])
+        flips += int(found.sum())
+    return Work(searches=len(vpns), flips=flips)

@@ -1,0 +1,99 @@
+"""Work: how many elementary operations an action took.
+
+The kernel counts work, a cost model prices it, and only the machine lets time pass. Each field has one
+price in every cost preset, under the same name.
+"""
+
+from typing import NamedTuple
+
+
+class Work(NamedTuple):
+    """Counts of elementary operations; work adds up with `+`.
+
+    Attributes
+    ----------
+    hits : int
+        Accesses that the page table permits.
+    traps : int
+        Page faults: exception, lookup of the mapping, return.
+    allocations : int
+        Leafs taken from the frame allocator, of any size.
+    zeroed_bytes, copied_bytes : int
+    flips : int
+        Entries made writable in place.
+    searches : int
+        Frames whose last sharer the kernel looked for through the reverse map.
+    invalidations, flushes : int
+        Translations thrown out of the TLB one by one; whole address spaces thrown out.
+    forks, spawns, execs, exits, waits, mappings : int
+        Calls of the verbs, whatever their size; a mapping is one mmap or munmap.
+    vmas : int
+        Mappings duplicated by fork.
+    pte_entries, pmd_entries, pud_entries : int
+        Leaf entries of level 1, 2 and 3 copied by fork.
+    pte_tables, pmd_tables, pud_tables, p4d_tables, pgd_tables : int
+        Table pages allocated at level 1 to 4; roots.
+    drops : int
+        Entries taken out of a page table.
+    frees : int
+        Leafs given back to the frame allocator.
+    switches : int
+        Times a core went from one process to another.
+
+    Examples
+    --------
+    >>> (Work(traps=1, copied_bytes=4096) + Work(traps=1)).traps
+    2
+    """
+
+    hits: int = 0
+    traps: int = 0
+    allocations: int = 0
+    zeroed_bytes: int = 0
+    copied_bytes: int = 0
+    flips: int = 0
+    searches: int = 0
+    invalidations: int = 0
+    flushes: int = 0
+    forks: int = 0
+    spawns: int = 0
+    execs: int = 0
+    exits: int = 0
+    waits: int = 0
+    mappings: int = 0
+    vmas: int = 0
+    pte_entries: int = 0
+    pmd_entries: int = 0
+    pud_entries: int = 0
+    pte_tables: int = 0
+    pmd_tables: int = 0
+    pud_tables: int = 0
+    p4d_tables: int = 0
+    pgd_tables: int = 0
+    drops: int = 0
+    frees: int = 0
+    switches: int = 0
+
+    def __add__(self, other: "Work") -> "Work":  # type: ignore[override]  # sums, not concatenation
+        """Return the work of both."""
+        return Work(*map(int.__add__, self, other))
+
+    def times(self, count: int) -> "Work":
+        """Return the work of doing this `count` times."""
+        return Work(*(count * field for field in self))
+
+
+NOTHING = Work()
+
+_ENTRIES = ("", "pte_entries", "pmd_entries", "pud_entries")
+_TABLES = ("", "pte_tables", "pmd_tables", "pud_tables", "p4d_tables")
+
+
+def entries_work(level: int, count: int) -> Work:
+    """Return the work of copying `count` leaf entries of `level`."""
+    return Work(**{_ENTRIES[level]: count})
+
+
+def tables_work(made: list[int]) -> Work:
+    """Return the work of allocating `made[level]` tables of each level below the root."""
+    return Work(**{_TABLES[level]: count for level, count in enumerate(made) if count})

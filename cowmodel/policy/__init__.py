@@ -1,0 +1,1 @@
+"""What a study varies: when private memory is copied."""
