@@ -1,0 +1,1 @@
+"""What work costs in time, on a machine that someone measured."""
