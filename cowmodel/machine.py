@@ -1,0 +1,204 @@
+"""The machine: kernel actions in simulated time. The only module that knows SimPy.
+
+SimPy owns the clock and every structural event: fork, exit, wait, timer, time slice, sample. A burst of
+accesses is one event; the engine carries it out up to the next structural event, so two queues are merged:
+
+    step:  engine.advance(time of the next SimPy event)  ->  completions become events;  then SimPy's step
+
+Order is (time, class, core): structural events first, then accesses by core. Time is integer picoseconds.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable
+
+import simpy
+
+from cowmodel.cost.model import CostModel
+from cowmodel.engine.burst import Burst, Completion, Engine, Observer
+from cowmodel.errors import ConfigError
+from cowmodel.kernel.accounting import unmapped_cache_bytes, usage
+from cowmodel.kernel.fault import COPY, FLIP, Fault
+from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.process import Process
+from cowmodel.kernel.work import Work
+from cowmodel.program import Activity, Main, Program
+from cowmodel.records import FaultRow, MemoryRow, Records
+
+EngineMaker = Callable[[Kernel, Callable[[Work], int], Observer], Engine]
+
+_ACCESS = 2  # priority of completions: after SimPy's own URGENT 0 and NORMAL 1, then by core
+
+
+class MergedEnvironment(simpy.Environment):
+    """A SimPy environment that lets `advance` catch up before each event."""
+
+    def __init__(self, advance: Callable[[float], None]) -> None:
+        super().__init__(initial_time=0)
+        self._advance = advance
+
+    def step(self) -> None:
+        """Let accesses that begin before the next event happen, then process it."""
+        self._advance(self.peek())
+        super().step()
+
+
+class Machine:
+    """Cores that run the processes of a kernel.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    costs : CostModel
+    make_engine : callable
+        Engine class, given the kernel, the price of work and an observer of faults.
+    cores : int
+    quantum_ps : int
+        Time slice after which a process makes room for one that waits for a core.
+    sample_ps : int
+        Time between samples of memory; 0 for none but the last.
+    record_faults : bool
+        Whether `records.faults` is kept.
+
+    Attributes
+    ----------
+    records : Records
+    now : int
+        Simulated time, ps.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        costs: CostModel,
+        make_engine: EngineMaker,
+        cores: int = 1,
+        quantum_ps: int = 4 * 10**9,
+        sample_ps: int = 0,
+        record_faults: bool = True,
+    ) -> None:
+        if cores < 1 or quantum_ps < 1:
+            raise ConfigError(f"machine: expected a core and a quantum, got {cores} cores, {quantum_ps} ps")
+        self.kernel, self.costs, self.records = kernel, costs, Records()
+        self.quantum_ps, self._sample_ps, self._record_faults = quantum_ps, sample_ps, record_faults
+        self.engine = make_engine(kernel, costs.cost_ps, self._observe)
+        self.environment = MergedEnvironment(self._advance)
+        self._bursts: dict[int, simpy.Event] = {}
+        self._idle = list(range(cores))
+        self._queue: deque[tuple[Program, simpy.Event]] = deque()
+        self._last_pid: dict[int, int] = {}
+        self._running = 0
+        self._over = self.environment.event()
+
+    @property
+    def now(self) -> int:
+        """Simulated time in picoseconds."""
+        return int(self.environment.now)
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes that accesses of all processes, past ones too, have written."""
+        return sum(process.written_bytes for process in self.kernel.everyone)
+
+    def start(self, main: Main, process: Process | None = None) -> Program:
+        """Let `main` act as `process`, by default a new one, from now on."""
+        program = Program(self, process or self.kernel.spawn()[0])
+        self._running += 1
+        self.environment.process(self._live(program, main))
+        return program
+
+    def run(self) -> Records:
+        """Run until every process has exited; return what was recorded."""
+        if self._sample_ps:
+            self.environment.process(self._sampler())
+        self.environment.run(until=self._over)
+        self.sample()
+        return self.records
+
+    def sample(self) -> None:
+        """Record the memory of every process and of the machine, as it is now."""
+        kernel, page = self.kernel, self.kernel.geometry.page_bytes
+        usages = [usage(kernel, process) for process in kernel.alive]
+        faults = sum((process.faults for process in kernel.everyone), Counter[str]())
+        self.records.samples.extend((self.now, one) for one in usages)
+        self.records.memory.append(
+            MemoryRow(
+                time_ps=self.now,
+                processes=len(usages),
+                used_bytes=kernel.frames.used * page,
+                cached_bytes=unmapped_cache_bytes(kernel),
+                pss_bytes=sum(one.pss_bytes for one in usages),
+                table_bytes=kernel.frames.table_pages * page,
+                entries=sum(one.entries for one in usages),
+                sharers=kernel.frames.total_sharers(),
+                faults=faults.total(),
+                copies=sum(faults[kind] for kind in COPY),
+                flips=sum(faults[kind] for kind in FLIP),
+                copied_bytes=sum(process.copied_bytes for process in kernel.everyone),
+                written_bytes=self.written_bytes,
+            )
+        )
+
+    def _live(self, program: Program, main: Main) -> Activity:
+        yield from main(program)
+        if program.process.space:
+            yield from program.exit()
+        self._running -= 1
+        if not self._running:
+            self._over.succeed()
+
+    def _sampler(self) -> Activity:
+        while True:
+            self.sample()
+            yield self.environment.timeout(self._sample_ps)
+
+    def _advance(self, horizon_ps: float) -> None:
+        while completion := self.engine.advance(min(horizon_ps, self.environment.peek())):
+            self._complete(completion)
+
+    def _complete(self, completion: Completion) -> None:
+        event = self._bursts.pop(completion.core)
+        event._ok, event._value = True, None
+        self.environment.schedule(event, _ACCESS + completion.core, completion.clock_ps - self.now)  # type: ignore[arg-type]
+
+    def _observe(
+        self, time_ps: int, core: int, process: Process, vpn: int, fault: Fault, cost_ps: int
+    ) -> None:
+        self.records.fault_costs[fault.kind, cost_ps] += 1
+        if self._record_faults:
+            self.records.faults.append(
+                FaultRow(time_ps, core, process.pid, vpn, fault.kind, fault.work.copied_bytes, cost_ps)
+            )
+
+    def burst(self, core: int, burst: Burst, limit_ps: int) -> simpy.Event:
+        """Start `burst` on `core`; the event fires when it is done or `limit_ps` is reached."""
+        self._bursts[core] = self.environment.event()
+        self.engine.start(core, burst, self.now, limit_ps)
+        return self._bursts[core]
+
+    def acquire(self, program: Program) -> simpy.Event:
+        """Ask for a core; the event's value is its number. The one used last is preferred."""
+        event = self.environment.event()
+        if not self._idle:
+            self._queue.append((program, event))
+        else:
+            self._idle.sort(key=lambda core: (core != program.last_core, core))
+            event.succeed(self._idle.pop(0))
+        return event
+
+    def release(self, core: int) -> None:
+        """Give `core` to the program that has waited longest, or let it idle."""
+        if self._queue:
+            self._queue.popleft()[1].succeed(core)
+        else:
+            self._idle.append(core)
+
+    @property
+    def contended(self) -> bool:
+        """Whether a program waits for a core."""
+        return bool(self._queue)
+
+    def switch_work(self, core: int, pid: int) -> Work:
+        """Return the work of letting process `pid` run on `core`, from which another may have to go."""
+        switches = int(self._last_pid.get(core, pid) != pid)
+        self._last_pid[core] = pid
+        return Work(switches=switches)
