@@ -1,0 +1,38 @@
+"""Every name that a configuration may use. A plug-in is one class elsewhere and one line here."""
+
+from pathlib import Path
+
+from cowmodel.cost.model import PRESETS
+from cowmodel.engine.reference import ReferenceEngine
+from cowmodel.hardware.paging import PAGINGS
+from cowmodel.kernel.choices import CopyPolicy
+from cowmodel.machine import EngineMaker
+from cowmodel.policy.copying import CopyOnWrite, EagerCopy, EagerFlip, LastSharerFlip
+from cowmodel.workload.fork_exec import ForkExec
+from cowmodel.workload.fork_tree import ForkTree
+from cowmodel.workload.locality import LOCALITIES
+from cowmodel.workload.prefork_server import PreforkServer
+from cowmodel.workload.replay import Replay
+from cowmodel.workload.snapshot_server import SnapshotServer
+from cowmodel.workload.workload import Workload
+
+__all__ = ["COSTS", "ENGINES", "LOCALITIES", "PAGINGS", "POLICIES", "WORKLOADS"]
+
+POLICIES: dict[str, type[CopyPolicy]] = {
+    "eager": EagerCopy,
+    "cow": CopyOnWrite,
+    "cow-flip": LastSharerFlip,
+    "cow-eager-flip": EagerFlip,
+}
+
+WORKLOADS: dict[str, type[Workload]] = {
+    "snapshot-server": SnapshotServer,
+    "prefork-server": PreforkServer,
+    "fork-tree": ForkTree,
+    "fork-exec": ForkExec,
+    "trace": Replay,
+}
+
+ENGINES: dict[str, EngineMaker] = {"reference": ReferenceEngine}
+
+COSTS: dict[str, Path] = {path.stem: path for path in sorted(PRESETS.glob("*.toml"))}

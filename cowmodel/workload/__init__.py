@@ -1,0 +1,1 @@
+"""Who forks and writes, and when: one workload a file."""

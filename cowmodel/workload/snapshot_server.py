@@ -1,0 +1,70 @@
+"""A server that forks to save its heap and goes on serving, as Redis does for BGSAVE.
+
+time     0          before          before + save        before + save + after
+server   |--serve---|fork|--serve-----------------|--serve--|wait, exit
+saver                    |--reads all of the heap-|exit
+"""
+
+import numpy as np
+from pydantic import Field
+
+from cowmodel.hardware.paging import Numbers
+from cowmodel.kernel.address_space import Vma
+from cowmodel.program import Activity, Program
+from cowmodel.workload.locality import Draw, WriteLocality, object_accesses
+from cowmodel.workload.parameters import Duration, PageBacking, Period, Rate, Size
+from cowmodel.workload.streams import Streams
+from cowmodel.workload.workload import Workload
+
+_CHUNKS = 64  # the saver reads, then writes out, this many parts
+_PS_PER_S = 10**12
+
+
+class SnapshotServer(Workload):
+    """A server forks to save its heap and goes on serving writes."""
+
+    heap: Size = Field(description="memory of the server, all resident when it starts to serve")
+    backing: PageBacking = Field(description="what the heap is made of")
+    object: Size = Field(description="bytes that a request writes, aligned to their size")
+    locality: WriteLocality = Field(description="which objects are written")
+    rate: Rate = Field(description="requests, arriving as a Poisson process")
+    before: Duration = Field(description="time from the start of serving to the fork")
+    save: Period = Field(description="time that the saver takes, from its first to its last page")
+    after: Duration = Field(description="time of serving after the save should have ended")
+
+    def main(self, program: Program, streams: Streams) -> Activity:
+        """Serve, fork, serve on."""
+        heap = yield from program.mmap(self.heap, self.backing)
+        yield from program.populate(heap)
+        draw = self.locality.draw(max(1, self.heap // self.object), streams["objects"])
+        start = program.now
+        arrivals = start + self._arrivals(streams["arrivals"])
+        early = arrivals < start + self.before
+        yield from self._serve(program, heap, arrivals[early], draw)
+        yield from program.think(max(0, start + self.before - program.now))
+        saver = yield from program.fork(lambda child: self._save(child, heap))
+        yield from self._serve(program, heap, arrivals[~early], draw)
+        yield from program.wait(saver)
+
+    def _serve(self, program: Program, heap: Vma, arrivals: Numbers, draw: Draw) -> Activity:
+        """Serve each request when it has arrived and all before it are served."""
+        served, page_bytes = 0, program.machine.kernel.geometry.page_bytes
+        while served < len(arrivals):
+            yield from program.think(max(0, int(arrivals[served]) - program.now))
+            waiting = int(np.searchsorted(arrivals, program.now, side="right")) - served
+            pages, written = object_accesses(draw(waiting), self.object, page_bytes)
+            yield from program.access(heap, pages, written)
+            served += waiting
+
+    def _save(self, program: Program, heap: Vma) -> Activity:
+        """Read the heap from its first to its last page, in time."""
+        start = program.now
+        for part, pages in enumerate(np.array_split(np.arange(heap.pages), _CHUNKS), 1):
+            yield from program.access(heap, pages, written=0)
+            yield from program.think(max(0, start + self.save * part // _CHUNKS - program.now))
+
+    def _arrivals(self, rng: np.random.Generator) -> Numbers:
+        """Return the times of all requests, ps since the server started to serve."""
+        span = self.before + self.save + self.after
+        count = rng.poisson(self.rate * span / _PS_PER_S)
+        return np.sort(rng.integers(span, size=count))  # a Poisson process, given its count
