@@ -9,7 +9,8 @@ Order is (time, class, core): structural events first, then accesses by core. Ti
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import Any
 
 import simpy
 
@@ -21,8 +22,10 @@ from cowmodel.kernel.fault import COPY, FLIP, Fault
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
-from cowmodel.program import Activity, Main, Program
 from cowmodel.records import FaultRow, MemoryRow, Records
+
+Activity = Generator[simpy.Event, Any, Any]
+"""What SimPy runs."""
 
 EngineMaker = Callable[[Kernel, Callable[[Work], int], Observer], Engine]
 
@@ -84,7 +87,7 @@ class Machine:
         self.environment = MergedEnvironment(self._advance)
         self._bursts: dict[int, simpy.Event] = {}
         self._idle = list(range(cores))
-        self._queue: deque[tuple[Program, simpy.Event]] = deque()
+        self._queue: deque[simpy.Event] = deque()
         self._last_pid: dict[int, int] = {}
         self._running = 0
         self._over = self.environment.event()
@@ -99,12 +102,10 @@ class Machine:
         """Bytes that accesses of all processes, past ones too, have written."""
         return sum(process.written_bytes for process in self.kernel.everyone)
 
-    def start(self, main: Main, process: Process | None = None) -> Program:
-        """Let `main` act as `process`, by default a new one, from now on."""
-        program = Program(self, process or self.kernel.spawn()[0])
+    def launch(self, activity: Activity) -> None:
+        """Let an activity begin now; the run is over when all have ended."""
         self._running += 1
-        self.environment.process(self._live(program, main))
-        return program
+        self.environment.process(self._counted(activity))
 
     def run(self) -> Records:
         """Run until every process has exited; return what was recorded."""
@@ -138,10 +139,8 @@ class Machine:
             )
         )
 
-    def _live(self, program: Program, main: Main) -> Activity:
-        yield from main(program)
-        if program.process.space:
-            yield from program.exit()
+    def _counted(self, activity: Activity) -> Activity:
+        yield from activity
         self._running -= 1
         if not self._running:
             self._over.succeed()
@@ -175,20 +174,20 @@ class Machine:
         self.engine.start(core, burst, self.now, limit_ps)
         return self._bursts[core]
 
-    def acquire(self, program: Program) -> simpy.Event:
-        """Ask for a core; the event's value is its number. The one used last is preferred."""
+    def acquire(self, preferred: int | None) -> simpy.Event:
+        """Ask for a core, best the `preferred` one; the event's value is its number."""
         event = self.environment.event()
         if not self._idle:
-            self._queue.append((program, event))
+            self._queue.append(event)
         else:
-            self._idle.sort(key=lambda core: (core != program.last_core, core))
+            self._idle.sort(key=lambda core: (core != preferred, core))
             event.succeed(self._idle.pop(0))
         return event
 
     def release(self, core: int) -> None:
         """Give `core` to the program that has waited longest, or let it idle."""
         if self._queue:
-            self._queue.popleft()[1].succeed(core)
+            self._queue.popleft().succeed(core)
         else:
             self._idle.append(core)
 

@@ -8,8 +8,7 @@ yield from program.access(heap, pages, written=8)
 yield from program.wait(child)
 """
 
-from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -20,13 +19,10 @@ from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import NOTHING, Work
+from cowmodel.machine import Activity, Machine
 from cowmodel.records import ActionRow
 
-if TYPE_CHECKING:
-    from cowmodel.machine import Machine
-
-Activity = Generator[Any, Any, Any]
-"""What SimPy runs; it yields SimPy events."""
+__all__ = ["Activity", "Main", "Program", "start"]
 
 
 class Program:
@@ -44,7 +40,7 @@ class Program:
         Fires when the process has exited.
     """
 
-    def __init__(self, machine: "Machine", process: Process) -> None:
+    def __init__(self, machine: Machine, process: Process) -> None:
         self.machine, self.process = machine, process
         self.core: int | None = None
         self.last_core: int | None = None
@@ -112,14 +108,14 @@ class Program:
         yield from self._on_core()
         child, work = self.machine.kernel.fork(self.process)
         yield from self._spend("fork", work, child.pid)
-        return self.machine.start(main, child)
+        return start(self.machine, main, child)
 
     def spawn(self, main: "Main") -> Activity:
         """Start a process that shares nothing; return its program."""
         yield from self._on_core()
         child, work = self.machine.kernel.spawn(self.process)
         yield from self._spend("spawn", work, child.pid)
-        return self.machine.start(main, child)
+        return start(self.machine, main, child)
 
     def exec(self) -> Activity:
         """Replace the process's memory by an empty address space."""
@@ -146,6 +142,12 @@ class Program:
         yield from self._spend("exit", self.machine.kernel.exit(self.process))
         self._leave()
         self.ended.succeed()
+
+    def live(self, main: "Main") -> Activity:
+        """Do what `main` does, then exit, unless it has done so."""
+        yield from main(self)
+        if self.process.space:
+            yield from self.exit()
 
     def _spend(self, action: str, work: Work, child: int = 0) -> Activity:
         """Let the time of `work`, which has been done, pass."""
@@ -174,7 +176,7 @@ class Program:
             else:
                 self._slice_end = self.now + self.machine.quantum_ps
         if self.core is None:
-            self.core = self.last_core = yield self.machine.acquire(self)
+            self.core = self.last_core = yield self.machine.acquire(self.last_core)
             switch = self.machine.switch_work(self.core, self.process.pid)
             if switch != NOTHING:
                 yield self.machine.environment.timeout(self.machine.costs.cost_ps(switch))
@@ -189,3 +191,10 @@ class Program:
 
 Main = Callable[[Program], Activity]
 """Acts as a process; returns when the process is to exit."""
+
+
+def start(machine: Machine, main: Main, process: Process | None = None) -> Program:
+    """Let `main` act as `process`, by default a new one, from now on."""
+    program = Program(machine, process or machine.kernel.spawn()[0])
+    machine.launch(program.live(main))
+    return program

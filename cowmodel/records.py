@@ -42,7 +42,7 @@ class MemoryRow(NamedTuple):
     """Memory of the machine at one time.
 
     `cached_bytes` are shared objects that nothing maps just now; `pss_bytes` and `entries` are sums over the
-    processes, so that pss + cached = used and entries = sharers. What counts events counts them from the start.
+    processes, so that pss + cached = used and entries = sharers. Events are counted from the start.
     """
 
     time_ps: int

@@ -90,15 +90,15 @@ class Geometry:
         return (0, *(sum(self.index_bits[:level]) for level in range(self.top)))
 
     def leaf_pages(self, level: int) -> int:
-        """Base pages that one entry of `level` covers."""
+        """Return the base pages that one entry of `level` covers."""
         return 1 << self.shifts[level]
 
     def table_pages(self, level: int) -> int:
-        """Base pages that one table of `level` covers."""
+        """Return the base pages that one table of `level` covers."""
         return self.leaf_pages(level) * self.entries
 
     def leaf_bytes(self, level: int) -> int:
-        """Bytes that a leaf of `level` maps."""
+        """Return the bytes that a leaf of `level` maps."""
         return self.leaf_pages(level) * self.page_bytes
 
 

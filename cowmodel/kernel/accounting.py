@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from cowmodel.hardware.paging import PRESENT, SPECIAL, frame_of
-from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.state import KernelState
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Usage:
     table_bytes: int
 
 
-def usage(kernel: Kernel, process: Process) -> Usage:
+def usage(kernel: KernelState, process: Process) -> Usage:
     """Count what `process` maps."""
     entries, resident, proportional, alone = 0, 0, 0.0, 0
     for vma in process.memory.vmas:
@@ -59,7 +59,7 @@ def usage(kernel: Kernel, process: Process) -> Usage:
     )
 
 
-def unmapped_cache_bytes(kernel: Kernel) -> int:
+def unmapped_cache_bytes(kernel: KernelState) -> int:
     """Return the bytes of shared objects that no entry maps at the moment."""
     objects = {
         id(vma.shared): (vma.shared, kernel.geometry.leaf_pages(vma.level))

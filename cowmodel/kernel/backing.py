@@ -40,7 +40,8 @@ class Backing:
         if self.leaf_bytes not in sizes:
             known = ", ".join(f"'hugetlb {format_size(size)}'" for size in sizes)
             raise ConfigError(
-                f"backing: {geometry.name} has no leaf of {format_size(self.leaf_bytes)}; it has 'base' and {known}"
+                f"backing: {geometry.name} has no leaf of {format_size(self.leaf_bytes)};"
+                f" it has 'base' and {known}"
             )
         return sizes[self.leaf_bytes]
 
@@ -72,8 +73,8 @@ def parse_backing(text: str) -> Backing:
         return Backing("hugetlb", parse_size(words[1]))
     if re.fullmatch(r"[\d.]+\s*[kKMGT]?i?B", text.strip()):
         raise ConfigError(
-            f"expected a backing, got only the size {text!r}; pages of one size behave differently by what they"
-            " are made of: write 'base' for the base pages of the machine's paging, or 'hugetlb 2 MiB' or"
-            " 'hugetlb 1 GiB' for huge pages that a write fault copies whole"
+            f"expected a backing, got only the size {text!r}; pages of one size behave differently by what"
+            " they are made of: write 'base' for the base pages of the machine's paging, or 'hugetlb 2 MiB'"
+            " or 'hugetlb 1 GiB' for huge pages that a write fault copies whole"
         )
     raise ConfigError(f"expected a backing, 'base' or 'hugetlb SIZE' such as 'hugetlb 2 MiB', got {text!r}")

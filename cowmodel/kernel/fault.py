@@ -13,7 +13,7 @@ mm/hugetlb.c. Kinds have the names of those paths.
 """
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,10 +33,8 @@ from cowmodel.hardware.paging import (
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.choices import AtWrite
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import NOTHING, Work, tables_work
-
-if TYPE_CHECKING:
-    from cowmodel.kernel.kernel import Kernel
 
 FAULT_AROUND_BYTES = 64 << 10  # Linux: fault_around_bytes
 # kinds of base pages and of huge ones
@@ -55,7 +53,7 @@ class Fault(NamedTuple):
     work: Work
 
 
-def resolve(kernel: "Kernel", process: Process, vpn: int, write: bool) -> Fault:
+def resolve(kernel: KernelState, process: Process, vpn: int, write: bool) -> Fault:
     """Make `vpn` accessible to `process` as far as one fault does.
 
     Raises
@@ -76,7 +74,7 @@ def resolve(kernel: "Kernel", process: Process, vpn: int, write: bool) -> Fault:
     return _missing(kernel, space, vma, vpn, write)
 
 
-def _missing(kernel: "Kernel", space: AddressSpace, vma: Vma, vpn: int, write: bool) -> Fault:
+def _missing(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, write: bool) -> Fault:
     """Map a page that has no entry.
 
     none  ->  [present, write] sharers 1            a write, or any access to a huge page
@@ -95,7 +93,7 @@ def _missing(kernel: "Kernel", space: AddressSpace, vma: Vma, vpn: int, write: b
     return Fault("zero_map", Work(traps=1) + tables_work(made))
 
 
-def fill(kernel: "Kernel", space: AddressSpace, vma: Vma, heads: Numbers, write: bool = True) -> Work:
+def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, write: bool = True) -> Work:
     """Map the leafs at pages `heads`, which have no entry, each in a fault of its own.
 
     Raises
@@ -122,7 +120,7 @@ def fill(kernel: "Kernel", space: AddressSpace, vma: Vma, heads: Numbers, write:
     return Work(traps=len(heads), allocations=int(new.sum()), zeroed_bytes=zeroed) + tables_work(made)
 
 
-def _map_around(kernel: "Kernel", space: AddressSpace, vma: Vma, vpn: int) -> Work:
+def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) -> Work:
     """Map the neighbours of `vpn` that the shared object already has, in the same fault."""
     assert vma.shared
     window = max(1, FAULT_AROUND_BYTES // kernel.geometry.page_bytes)
@@ -135,7 +133,7 @@ def _map_around(kernel: "Kernel", space: AddressSpace, vma: Vma, vpn: int) -> Wo
     return NOTHING
 
 
-def _write_protected(kernel: "Kernel", vma: Vma, vpn: int, slot: int) -> Fault:
+def _write_protected(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault:
     """Give the writer a page that it may write.
 
     copy:  [present] sharers n  ->  [present, write] a new frame, sharers 1;  the old one n - 1
@@ -163,7 +161,7 @@ def _write_protected(kernel: "Kernel", vma: Vma, vpn: int, slot: int) -> Fault:
     return Fault(COPY[large], work + flip_last_sharers(kernel, np.array([vpn]), old, vma.level))
 
 
-def flip_last_sharers(kernel: "Kernel", vpns: Numbers, pfns: Numbers, level: int) -> Work:
+def flip_last_sharers(kernel: KernelState, vpns: Numbers, pfns: Numbers, level: int) -> Work:
     """Make the last entry that maps each frame writable, if the policy wants that.
 
     Parameters

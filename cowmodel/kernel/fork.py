@@ -7,7 +7,6 @@ mm/memory.c.
 """
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,15 +25,13 @@ from cowmodel.hardware.paging import (
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.choices import AtFork
 from cowmodel.kernel.fault import flip_last_sharers
+from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import Work, entries_work, tables_work
-
-if TYPE_CHECKING:
-    from cowmodel.kernel.kernel import Kernel
 
 _NOT_ACCESSED = np.uint64((1 << 64) - 1 ^ ACCESSED)
 
 
-def fork_space(kernel: "Kernel", parent: AddressSpace) -> tuple[AddressSpace, Work]:
+def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace, Work]:
     """Return a copy of `parent`, which shares its private memory or has its own, as the policy says.
 
     Raises
@@ -53,7 +50,7 @@ def fork_space(kernel: "Kernel", parent: AddressSpace) -> tuple[AddressSpace, Wo
     return child, work
 
 
-def _copy_tables(kernel: "Kernel", parent: AddressSpace, child: AddressSpace, vma: Vma) -> Work:
+def _copy_tables(kernel: KernelState, parent: AddressSpace, child: AddressSpace, vma: Vma) -> Work:
     """Give the child the tables and entries of `vma`, a block of tables at a time.
 
     share:  parent [present, write] sharers 1  ->  parent [present] sharers 2
@@ -74,7 +71,7 @@ def _copy_tables(kernel: "Kernel", parent: AddressSpace, child: AddressSpace, vm
     return work
 
 
-def _share(kernel: "Kernel", block: Block) -> tuple[Words, Work]:
+def _share(kernel: KernelState, block: Block) -> tuple[Words, Work]:
     """Write-protect a block of the parent's entries; return what the child gets."""
     kernel.frames.share(_owned(block.entries)[0])
     writable = block.entries & np.uint64(WRITE) != 0
@@ -83,7 +80,7 @@ def _share(kernel: "Kernel", block: Block) -> tuple[Words, Work]:
     return protected & _NOT_ACCESSED, Work()
 
 
-def _copy(kernel: "Kernel", block: Block, level: int) -> tuple[Words, Work]:
+def _copy(kernel: KernelState, block: Block, level: int) -> tuple[Words, Work]:
     """Copy every frame of a block of the parent's entries; return what the child gets."""
     leaf = kernel.geometry.leaf_pages(level)
     entries = block.entries & _NOT_ACCESSED
@@ -95,7 +92,7 @@ def _copy(kernel: "Kernel", block: Block, level: int) -> tuple[Words, Work]:
     return entries, Work(allocations=len(new), copied_bytes=copied)
 
 
-def _demand(kernel: "Kernel", parent: AddressSpace, written: list[Vma]) -> Counter[int]:
+def _demand(kernel: KernelState, parent: AddressSpace, written: list[Vma]) -> Counter[int]:
     """Return the leafs, by their size in frames, that a fork will take; a table is one of one frame."""
     demand = Counter({1: 1})  # the root
     tables: set[tuple[int, int]] = set()
@@ -112,7 +109,7 @@ def _demand(kernel: "Kernel", parent: AddressSpace, written: list[Vma]) -> Count
     return demand
 
 
-def unmap(kernel: "Kernel", space: AddressSpace, first: int, end: int) -> Work:
+def unmap(kernel: KernelState, space: AddressSpace, first: int, end: int) -> Work:
     """Take the pages first..end, exclusive, out of `space`, whatever is mapped there.
 
     [present] sharers n  ->  none, sharers n - 1; with none left and no shared object, the frame is free
@@ -125,7 +122,7 @@ def unmap(kernel: "Kernel", space: AddressSpace, first: int, end: int) -> Work:
     return work
 
 
-def _drop_entries(kernel: "Kernel", space: AddressSpace, vma: Vma, first: int, end: int) -> Work:
+def _drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: int) -> Work:
     """Empty the entries of `vma` in first..end and let go of their frames."""
     work, leaf = Work(), kernel.geometry.leaf_pages(vma.level)
     for block in space.page_table.blocks(vma.level, first, end - 1):
@@ -138,7 +135,7 @@ def _drop_entries(kernel: "Kernel", space: AddressSpace, vma: Vma, first: int, e
     return work
 
 
-def _cut(kernel: "Kernel", space: AddressSpace, vma: Vma, first: int, end: int) -> Work:
+def _cut(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: int) -> Work:
     """Replace `vma` by what is left of it outside first..end."""
     leaf = kernel.geometry.leaf_pages(vma.level)
     ends = [(vma.first, first), (end, vma.end)]
@@ -152,7 +149,7 @@ def _cut(kernel: "Kernel", space: AddressSpace, vma: Vma, first: int, end: int) 
     return Work(frees=vma.shared.let_go(kernel.frames, leaf))
 
 
-def exit_space(kernel: "Kernel", space: AddressSpace) -> Work:
+def exit_space(kernel: KernelState, space: AddressSpace) -> Work:
     """Let go of everything that `space` maps, and of its tables."""
     work = unmap(kernel, space, 0, kernel.geometry.user_pages)
     space.page_table.free_root()

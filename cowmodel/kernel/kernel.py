@@ -17,58 +17,24 @@ Examples
 import numpy as np
 
 from cowmodel.errors import ConfigError, SimulationError
-from cowmodel.hardware.arena import Arena
-from cowmodel.hardware.frames import FrameTable
 from cowmodel.hardware.page_table import NO_SLOT, PageTable
-from cowmodel.hardware.paging import ACCESSED, DIRTY, PAGINGS, PRESENT, WRITE, Geometry, Numbers
+from cowmodel.hardware.paging import ACCESSED, DIRTY, PAGINGS, PRESENT, WRITE, Numbers
 from cowmodel.kernel import fault as faults
 from cowmodel.kernel.address_space import AddressSpace, SharedObject, Vma
 from cowmodel.kernel.backing import BASE, Backing
-from cowmodel.kernel.choices import CopyPolicy
 from cowmodel.kernel.fault import FILL, Fault
 from cowmodel.kernel.fork import exit_space, fork_space, unmap
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import NOTHING, Work
-from cowmodel.units import format_size
 
 _LOWEST_BYTES = 1 << 40  # where mappings start, clear of null pointers and aligned to every leaf
 
 __all__ = ["PAGINGS", "Kernel"]
 
 
-class Kernel:
-    """An operating system on one machine.
-
-    Parameters
-    ----------
-    geometry : Geometry
-    memory_bytes : int
-        Physical memory; one frame of it is the kernel's zero frame.
-    policy : CopyPolicy
-
-    Attributes
-    ----------
-    frames : FrameTable
-    arena : Arena
-    processes : dict of int to Process
-        By pid; exited ones stay until their parent has waited for them.
-    everyone : list of Process
-        Every process that ever was, in order of pid.
-    """
-
-    def __init__(self, geometry: Geometry, memory_bytes: int, policy: CopyPolicy) -> None:
-        if memory_bytes < 2 * geometry.page_bytes:
-            raise ConfigError(f"memory: expected two frames or more, got {format_size(memory_bytes)}")
-        self.geometry, self.policy = geometry, policy
-        self.frames = FrameTable(memory_bytes // geometry.page_bytes - 1)
-        self.arena = Arena(geometry, self.frames)
-        self.processes: dict[int, Process] = {}
-        self.everyone: list[Process] = []
-
-    @property
-    def alive(self) -> list[Process]:
-        """Processes that have not exited."""
-        return [process for process in self.processes.values() if process.space]
+class Kernel(KernelState):
+    """The verbs of an operating system; its parameters and attributes are those of its state."""
 
     def spawn(self, parent: Process | None = None) -> tuple[Process, Work]:
         """Start a process with nothing mapped, whose parent, if any, shares nothing with it."""

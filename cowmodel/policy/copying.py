@@ -1,4 +1,4 @@
-"""Copy policies: when does a process get its own copy of a private page?
+"""Copy policies: when a process gets its own copy of a private page.
 
     policy           at fork   write, others share it   write, last sharer   the last sharer is found
     eager            copy      -                        flip                 -

@@ -1,9 +1,9 @@
-"""Generations of processes that all write: how many copies, how many flips?
+r"""Generations of processes that all write, to see how many faults copy and how many flip.
 
 generation 0        P
-/   \\        every process forks its children,
+                  /   \        every process forks its children,
 generation 1     P     P       writes a share of the heap,
-/ \\   / \\      then waits for its children and exits
+                / \   / \      then waits for its children and exits
 generation 2   P   P P   P
 """
 
