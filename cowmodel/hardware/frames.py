@@ -57,6 +57,8 @@ class FrameTable:
     def require(self, demand: Mapping[int, int]) -> None:
         """Refuse a demand that memory cannot meet, before anything changes.
 
+        What is granted must be allocated with the largest leafs first: alignment leaves less over then.
+
         Parameters
         ----------
         demand : mapping of int to int

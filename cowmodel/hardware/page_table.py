@@ -106,7 +106,7 @@ class PageTable:
         return rows, firsts
 
     def missing(self, level: int, vpns: Numbers) -> int:
-        """Return how many tables, down to `level`, `vpns` lack."""
+        """Return how many tables, down to `level`, `vpns`, which rise, lack."""
         lacking = 0
         for lower in range(self._geometry.top - 1, level - 1, -1):
             starts = self._starts(vpns, lower)
@@ -114,7 +114,7 @@ class PageTable:
         return lacking
 
     def grow(self, level: int, vpns: Numbers) -> list[int]:
-        """Make the tables down to `level` that `vpns` lack; return how many of each level."""
+        """Make the tables down to `level` that `vpns`, which rise, lack; return how many of each level."""
         made = [0] * len(self.tables)
         for lower in range(self._geometry.top - 1, level - 1, -1):
             slots = self.slots(self._starts(vpns, lower), lower + 1)
@@ -152,9 +152,10 @@ class PageTable:
         self.tables[self._geometry.top] = 0
 
     def _starts(self, vpns: Numbers, level: int) -> Numbers:
-        """Return the first page, once each, of the tables of `level` that cover `vpns`."""
+        """Return the first page, once each, of the tables of `level` that cover `vpns`, which rise."""
         span = self._geometry.table_pages(level)
-        return np.unique(vpns // span) * span
+        starts = vpns // span * span
+        return starts[np.flatnonzero(np.diff(starts, prepend=-1))]
 
     def _indices(self, vpns: Numbers, level: int) -> Numbers:
         return vpns >> self._geometry.shifts[level] & (self._geometry.entries - 1)

@@ -37,6 +37,7 @@ from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import NOTHING, Work, tables_work
 
 FAULT_AROUND_BYTES = 64 << 10  # Linux: fault_around_bytes
+_CHUNK = 1 << 18  # pages filled at a time, so that temporary arrays stay small
 # kinds of base pages and of huge ones
 FILL, COPY, FLIP = (
     ("zero_fill", "htlb_fill"),
@@ -94,7 +95,7 @@ def _missing(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, write
 
 
 def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, write: bool = True) -> Work:
-    """Map the leafs at pages `heads`, which have no entry, each in a fault of its own.
+    """Map the leafs at pages `heads`, which rise and have no entry, each in a fault of its own.
 
     Raises
     ------
@@ -102,31 +103,44 @@ def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, wri
         If the frames and the tables do not all fit; nothing has changed then.
     """
     leaf, table = kernel.geometry.leaf_pages(vma.level), space.page_table
-    source = np.zeros(len(heads), np.int64)
-    if vma.shared:
-        source = vma.shared.pfns[vma.offset + (heads - vma.first) // leaf]
-    new = source == 0
-    kernel.frames.require(Counter({1: table.missing(vma.level, heads)}) + Counter({leaf: int(new.sum())}))
+    new = len(heads) if vma.shared is None else int((_held(vma, heads, leaf) == 0).sum())
+    kernel.frames.require(Counter({1: table.missing(vma.level, heads)}) + Counter({leaf: new}))
     made = table.grow(vma.level, heads)
-    source[new] = kernel.frames.allocate(int(new.sum()), leaf)
-    if vma.shared:
-        vma.shared.pfns[vma.offset + (heads - vma.first) // leaf] = source
-        kernel.frames.cached[source] = True
-    kernel.frames.share(source)
     bits = leaf_bits(vma.level, write) | (WRITE if vma.shared else 0)
-    kernel.arena.flat[table.slots(heads, vma.level)] = with_frame(source, bits)
-    vma.written = vma.shared is None
-    zeroed = int(new.sum()) * leaf * kernel.geometry.page_bytes
-    return Work(traps=len(heads), allocations=int(new.sum()), zeroed_bytes=zeroed) + tables_work(made)
+    for start in range(0, len(heads), _CHUNK):
+        some = heads[start : start + _CHUNK]
+        pfns = _frames_for(kernel, vma, some, leaf)
+        kernel.frames.share(pfns)
+        kernel.arena.flat[table.slots(some, vma.level)] = with_frame(pfns, bits)
+    vma.written |= vma.shared is None and len(heads) > 0
+    zeroed = new * leaf * kernel.geometry.page_bytes
+    return Work(traps=len(heads), allocations=new, zeroed_bytes=zeroed) + tables_work(made)
+
+
+def _held(vma: Vma, heads: Numbers, leaf: int) -> Numbers:
+    """Return the frames that a shared mapping's object has for pages `heads`; 0 where it has none."""
+    assert vma.shared
+    return vma.shared.pfns[vma.offset + (heads - vma.first) // leaf]
+
+
+def _frames_for(kernel: KernelState, vma: Vma, heads: Numbers, leaf: int) -> Numbers:
+    """Return the frames to map at pages `heads`: new ones, or the object's, new where it has none."""
+    if vma.shared is None:
+        return kernel.frames.allocate(len(heads), leaf)
+    pfns = _held(vma, heads, leaf)
+    new = pfns == 0
+    pfns[new] = kernel.frames.allocate(int(new.sum()), leaf)
+    kernel.frames.cached[pfns] = True
+    vma.shared.pfns[vma.offset + (heads - vma.first) // leaf] = pfns
+    return pfns
 
 
 def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) -> Work:
     """Map the neighbours of `vpn` that the shared object already has, in the same fault."""
-    assert vma.shared
     window = max(1, FAULT_AROUND_BYTES // kernel.geometry.page_bytes)
     start = vpn & -window
     vpns = np.arange(max(start, vma.first), min(start + window, vma.end))
-    slots, pfns = space.page_table.slots(vpns, 1), vma.shared.pfns[vma.offset + vpns - vma.first]
+    slots, pfns = space.page_table.slots(vpns, 1), _held(vma, vpns, 1)
     new = (kernel.arena.flat[slots] == 0) & (pfns > 0)
     kernel.arena.flat[slots[new]] = with_frame(pfns[new], LEAF | WRITE)
     kernel.frames.share(pfns[new])

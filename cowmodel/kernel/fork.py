@@ -40,6 +40,7 @@ def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace,
         If the tables, and with an eager policy the frames, do not fit; nothing has changed then.
     """
     written = [vma for vma in parent.vmas if vma.written]
+    written.sort(key=lambda vma: vma.level, reverse=True)  # the order in which room was asked for
     kernel.frames.require(_demand(kernel, parent, written))
     child = AddressSpace(PageTable(kernel.arena))
     work = Work(forks=1, flushes=1, vmas=len(parent.vmas), pgd_tables=1)

@@ -112,8 +112,7 @@ class Kernel(KernelState):
         OutOfMemory
         """
         leaf = self.geometry.leaf_pages(vma.level)
-        pages = np.arange(vma.first, vma.end, leaf) if vpns is None else vpns
-        heads = np.unique(pages // leaf * leaf)
+        heads = np.arange(vma.first, vma.end, leaf) if vpns is None else np.unique(vpns // leaf * leaf)
         slots = process.memory.page_table.slots(heads, vma.level)
         heads = heads[(slots == NO_SLOT) | (self.arena.flat[slots] == 0)]
         work = faults.fill(self, process.memory, vma, heads)

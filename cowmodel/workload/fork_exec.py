@@ -11,16 +11,14 @@ from pydantic import Field
 
 from cowmodel.kernel.address_space import Vma
 from cowmodel.program import Activity, Program
-from cowmodel.workload.parameters import Count, Expected, Fraction, PageBacking, Positive, Size
+from cowmodel.workload.parameters import Count, Expected, Fraction, Positive, Size
 from cowmodel.workload.streams import Streams
-from cowmodel.workload.workload import Workload, some_leafs
+from cowmodel.workload.workload import HeapWorkload, some_leafs
 
 
-class ForkExec(Workload):
+class ForkExec(HeapWorkload):
     """A large process starts commands, by fork and exec or by spawn."""
 
-    heap: Size = Field(description="memory of the parent, all resident before the first command")
-    backing: PageBacking = Field(description="what the heap is made of")
     start: Annotated[Literal["fork", "spawn"], Expected("'fork' or 'spawn'")] = Field(
         description="how a command is started: 'fork' (and exec) or 'spawn'"
     )
@@ -33,8 +31,7 @@ class ForkExec(Workload):
 
     def main(self, program: Program, streams: Streams) -> Activity:
         """Load the heap and run the commands."""
-        heap = yield from program.mmap(self.heap, self.backing)
-        yield from program.populate(heap)
+        heap = yield from self.load(program)
         rng = streams["parent"]
         for _ in range(self.commands):
             if self.start == "fork":

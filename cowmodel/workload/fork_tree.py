@@ -11,24 +11,21 @@ from pydantic import Field
 
 from cowmodel.kernel.address_space import Vma
 from cowmodel.program import Activity, Main, Program
-from cowmodel.workload.parameters import Count, Fraction, PageBacking, Positive, Size
+from cowmodel.workload.parameters import Count, Fraction, Positive
 from cowmodel.workload.streams import Streams
-from cowmodel.workload.workload import Workload, some_leafs
+from cowmodel.workload.workload import HeapWorkload, some_leafs
 
 
-class ForkTree(Workload):
+class ForkTree(HeapWorkload):
     """Each process of a tree forks its children and writes a share of the heap."""
 
-    heap: Size = Field(description="memory of the root, all resident before the first fork")
-    backing: PageBacking = Field(description="what the heap is made of")
     generations: Count = Field(description="generations after the root")
     children: Positive = Field(description="children of each process that is not of the last generation")
     written: Fraction = Field(description="share of the heap's leafs that each process writes, at random")
 
     def main(self, program: Program, streams: Streams) -> Activity:
         """Load the heap and grow the tree."""
-        heap = yield from program.mmap(self.heap, self.backing)
-        yield from program.populate(heap)
+        heap = yield from self.load(program)
         yield from self._grow(heap, streams, "P", self.generations)(program)
 
     def _grow(self, heap: Vma, streams: Streams, name: str, generations: int) -> Main:

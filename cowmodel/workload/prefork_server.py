@@ -8,16 +8,14 @@ from pydantic import Field
 
 from cowmodel.kernel.address_space import Vma
 from cowmodel.program import Activity, Main, Program
-from cowmodel.workload.parameters import Density, Duration, Fraction, PageBacking, Positive, Size
+from cowmodel.workload.parameters import Density, Duration, Fraction, Positive
 from cowmodel.workload.streams import Streams
-from cowmodel.workload.workload import Workload, every_leaf, some_leafs
+from cowmodel.workload.workload import HeapWorkload, some_leafs
 
 
-class PreforkServer(Workload):
+class PreforkServer(HeapWorkload):
     """One parent loads a heap and forks workers that each touch a share of it."""
 
-    heap: Size = Field(description="memory of the parent, all resident before the first fork")
-    backing: PageBacking = Field(description="what the heap is made of")
     density: Density = Field(description="share of the mapped leafs that is resident, evenly spread")
     workers: Positive = Field(description="processes forked")
     written: Fraction = Field(description="share of the heap's leafs that each worker writes, at random")
@@ -27,8 +25,7 @@ class PreforkServer(Workload):
     def main(self, program: Program, streams: Streams) -> Activity:
         """Load, fork the workers, wait for them."""
         every = max(1, round(1 / self.density))
-        heap = yield from program.mmap(self.heap * every, self.backing)
-        yield from program.populate(heap, every_leaf(program, heap, every))
+        heap = yield from self.load(program, every)
         workers = []
         for number in range(self.workers):
             workers.append((yield from program.fork(self._worker(number, heap, every, streams))))

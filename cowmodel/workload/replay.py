@@ -15,7 +15,7 @@ from cowmodel.kernel.address_space import Vma
 from cowmodel.program import Activity, Main, Program
 from cowmodel.trace.columns import Trace
 from cowmodel.trace.read import read_trace
-from cowmodel.workload.parameters import FilePath, PageBacking, Positive
+from cowmodel.workload.parameters import FilePath, Positive
 from cowmodel.workload.streams import Streams
 from cowmodel.workload.workload import Workload
 
@@ -26,7 +26,6 @@ class Replay(Workload):
     """Replay a recorded trace of page accesses."""
 
     trace: FilePath = Field(description="the trace: a table of faults or pages, or lackey logs")
-    backing: PageBacking = Field(description="what the traced memory is made of")
     write_bytes: Positive = Field(description="bytes that each recorded write stands for")
 
     def main(self, program: Program, streams: Streams) -> Activity:

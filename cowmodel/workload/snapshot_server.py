@@ -12,19 +12,17 @@ from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.address_space import Vma
 from cowmodel.program import Activity, Program
 from cowmodel.workload.locality import Draw, WriteLocality, object_accesses
-from cowmodel.workload.parameters import Duration, PageBacking, Period, Rate, Size
+from cowmodel.workload.parameters import Duration, Period, Rate, Size
 from cowmodel.workload.streams import Streams
-from cowmodel.workload.workload import Workload
+from cowmodel.workload.workload import HeapWorkload
 
 _CHUNKS = 64  # the saver reads, then writes out, this many parts
 _PS_PER_S = 10**12
 
 
-class SnapshotServer(Workload):
+class SnapshotServer(HeapWorkload):
     """A server forks to save its heap and goes on serving writes."""
 
-    heap: Size = Field(description="memory of the server, all resident when it starts to serve")
-    backing: PageBacking = Field(description="what the heap is made of")
     object: Size = Field(description="bytes that a request writes, aligned to their size")
     locality: WriteLocality = Field(description="which objects are written")
     rate: Rate = Field(description="requests, arriving as a Poisson process")
@@ -34,8 +32,7 @@ class SnapshotServer(Workload):
 
     def main(self, program: Program, streams: Streams) -> Activity:
         """Serve, fork, serve on."""
-        heap = yield from program.mmap(self.heap, self.backing)
-        yield from program.populate(heap)
+        heap = yield from self.load(program)
         draw = self.locality.draw(max(1, self.heap // self.object), streams["objects"])
         start = program.now
         arrivals = start + self._arrivals(streams["arrivals"])

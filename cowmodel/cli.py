@@ -1,0 +1,235 @@
+"""The command line: reads arguments, calls the program, shows what came of it.
+
+Commands import what they need inside, so that ``--help`` answers at once. Exit codes: 0 done, 1 a
+simulation failed, 2 a file, a command or a disk is wrong, 130 Ctrl-C.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from cowmodel.errors import ConfigError, CowmodelError, SimulationError
+
+if TYPE_CHECKING:
+    from cowmodel.experiment.store import PlannedRun
+
+SHELVES = ("pagings", "policies", "costs", "workloads", "engines")
+
+
+class Commands(click.RichGroup):
+    """Commands whose errors are a message and an exit code, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except CowmodelError as error:
+            _fail(ctx, str(error), error.exit_code)
+        except KeyboardInterrupt:
+            _fail(ctx, "interrupted", 130)
+        except BrokenPipeError:
+            # Whoever read our output has enough of it; Python would complain when it closes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(1)
+        except OSError as error:
+            _fail(ctx, f"{error.filename or 'output'}: {error.strerror or error}", 2)
+        return result
+
+
+def _fail(ctx: click.Context, message: str, code: int) -> None:
+    click.echo(message, err=True)
+    ctx.exit(code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cowmodel")
+def cli() -> None:
+    """Tell what fork() with copy-on-write costs a workload, by page size and copy policy."""
+
+
+changes = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Change a value of the configuration, such as policy.copy=eager; may be repeated.",
+)
+results_folder = click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the results of all experiments.",
+)
+
+
+@cli.command
+@click.argument("config", type=click.Path(path_type=Path))
+@changes
+@click.option("--seed", type=click.IntRange(min=0), help="The same as --set run.seed=N.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write the run to this folder.")
+def run(config: Path, settings: tuple[str, ...], seed: int | None, as_json: bool, out: Path | None) -> None:
+    """Run one configuration and print its summary.
+
+    Example: cowmodel run configs/snapshot-server.toml --set policy.copy=eager
+    """
+    from cowmodel.experiment.config import load
+    from cowmodel.experiment.run import simulate
+    from cowmodel.experiment.store import PlannedRun, write_run
+
+    seeded = settings if seed is None else (*settings, f"run.seed={seed}")
+    configuration = load(config, seeded)
+    outcome = simulate(configuration, 0)
+    planned = PlannedRun(out or Path(), configuration, 0, {})
+    if out:
+        write_run(planned, outcome)
+    _show(str(config), configuration.document, outcome.summary, as_json)
+    if out:
+        click.echo(f"written to {planned.folder}", err=True)
+
+
+def _show(title: str, document: dict[str, Any], summary: dict[str, Any], as_json: bool) -> None:
+    from cowmodel.experiment.provenance import version
+
+    if as_json:
+        from cowmodel.experiment.document import readable_json
+
+        whole = {"configuration": document, "summary": summary, "version": version()}
+        click.echo(readable_json(whole), nl=False)
+        return
+    from rich.console import Console
+
+    from cowmodel.report.summary import summary_table
+
+    Console().print(summary_table(summary, title))
+
+
+@cli.command
+@click.argument("experiment")
+@changes
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=lambda: len(os.sched_getaffinity(0)),
+    show_default="cores",
+    help="Processes that make runs.",
+)
+@results_folder
+@click.pass_context
+def sweep(
+    ctx: click.Context, experiment: str, settings: tuple[str, ...], workers: int, results: Path
+) -> None:
+    """Make the runs of an experiment that are missing, and collect all as tables.
+
+    Example: cowmodel sweep fork-latency --workers 2
+    """
+    from cowmodel.experiment.collect import collect, plan
+    from cowmodel.experiment.sweep import find, read_experiment
+
+    asked = read_experiment(find(experiment), settings)
+    folder = results / asked.name
+    runs = plan(asked, folder)
+    missing = [one for one in runs if not one.finished()]
+    click.echo(f"{asked.name}: {len(runs)} runs, {len(runs) - len(missing)} finished before", err=True)
+    try:
+        failures = _perform(missing, workers)
+    except KeyboardInterrupt:
+        done = sum(one.finished() for one in runs)
+        _fail(
+            ctx,
+            f"interrupted: {done} of {len(runs)} runs are finished; the same command goes on",
+            130,
+        )
+    for path in collect(asked, runs, folder):
+        click.echo(path)
+    if failures:
+        raise SimulationError("\n".join([f"{len(failures)} of {len(runs)} runs failed:", *failures]))
+
+
+def _perform(missing: Sequence["PlannedRun"], workers: int) -> list[str]:
+    """Make runs, showing how far it is, and return a line for each that failed."""
+    from cowmodel.experiment.executors import run_all
+    from cowmodel.experiment.store import perform
+
+    with closing(run_all(perform, missing, min(workers, len(missing) or 1))) as ended:
+        return [f"  {one}: {error}" for one, error in _shown(ended, len(missing)) if error]
+
+
+def _shown(ended: Iterator[Any], total: int) -> Iterator[Any]:
+    """Pass on what comes, and show how much has come: a bar on a terminal, ten lines elsewhere."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        yield from track(ended, "runs", total, console=console)
+        return
+    for number, one in enumerate(ended, start=1):
+        if number * 10 // total > (number - 1) * 10 // total:
+            click.echo(f"{number} of {total} runs done", err=True)
+        yield one
+
+
+@cli.command
+@click.argument("experiment")
+@results_folder
+def figure(experiment: str, results: Path) -> None:
+    """Draw the figure of an experiment from its tables on disk.
+
+    Example: cowmodel figure fork-latency
+    """
+    from cowmodel.experiment.sweep import find
+    from cowmodel.report.draw import draw
+
+    folder = find(experiment)
+    for path in draw(folder, results / folder.resolve().name):
+        click.echo(path)
+
+
+@cli.command("list")
+@click.argument("shelf", type=click.Choice(SHELVES), required=False)
+def list_names(shelf: str | None) -> None:
+    """List the names that a configuration may use.
+
+    Example: cowmodel list policies
+    """
+    from cowmodel import catalog
+    from cowmodel.report.shelf import described
+
+    for title in [shelf] if shelf else SHELVES:
+        names: dict[str, Any] = getattr(catalog, title.upper())
+        if not shelf:
+            click.echo(f"{title}:")
+        for name, thing in names.items():
+            click.echo(f"  {name:<24} {described(thing)}".rstrip())
+
+
+@cli.command
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+def check(files: Sequence[Path]) -> None:
+    """Check configurations, experiments and traces, and tell all that is wrong.
+
+    Example: cowmodel check configs/*.toml experiments/* configs/traces/*.gz
+    """
+    from cowmodel.experiment.recognise import describe
+
+    wrong = []
+    for file in files:
+        try:
+            click.echo(f"{file}: {describe(file)}")
+        except ConfigError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+
+
+def main() -> None:
+    """Run the command line, and end the process with its exit code."""
+    cli()

@@ -1,0 +1,1 @@
+"""From a configuration or a sweep on disk to results on disk."""

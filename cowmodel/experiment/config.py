@@ -1,0 +1,213 @@
+"""A configuration: one complete TOML file in four sections, checked before anything runs.
+
+===============  ======================================================================
+``[machine]``    paging, memory, cores, quantum, costs, engine
+``[policy]``     copy
+``[workload]``   name, and what the workload of that name asks for
+``[run]``        seed, sample_every, record_faults
+===============  ======================================================================
+
+Whatever is wrong is reported at once, one line each: file, path, what was expected, what came.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from cowmodel import catalog
+from cowmodel.cost.model import load_preset
+from cowmodel.errors import ConfigError, suggest
+from cowmodel.experiment.document import Document, document, flat
+from cowmodel.experiment.validation import located, validated
+from cowmodel.workload.parameters import (
+    Count,
+    Duration,
+    Existing,
+    Parameters,
+    Period,
+    Positive,
+    Read,
+    Size,
+    problem,
+)
+from cowmodel.workload.workload import Workload
+
+
+@dataclass(frozen=True)
+class Listed(Read):
+    """A name of the catalogue.
+
+    Parameters
+    ----------
+    shelf : str
+        Name of the dictionary in `cowmodel.catalog`.
+    """
+
+    shelf: str
+
+    def read(self, text: str, folder: Path) -> str:
+        """Look the name up."""
+        shelf = getattr(catalog, self.shelf)
+        if text not in shelf:
+            raise problem(suggest("", text, shelf))
+        return text
+
+
+class Preset(Read):
+    """A listed preset of prices, or the TOML file of one: text with a ``/`` or ending ``.toml``."""
+
+    def read(self, text: str, folder: Path) -> Path:
+        """Find the file, and read it once to see that it is right."""
+        if "/" not in text and not text.endswith(".toml"):
+            Listed(self.what, "COSTS").read(text, folder)
+            return catalog.COSTS[text]
+        path = Existing(self.what).read(text, folder)
+        try:
+            load_preset(path)
+        except ConfigError as error:
+            raise problem(str(error)) from error
+        return path
+
+
+class Machine(Parameters):
+    """Hardware, prices and engine."""
+
+    paging: Annotated[str, Listed("a name from `cowmodel list pagings`", "PAGINGS")]
+    memory: Size = Field(description="physical memory")
+    cores: Positive = Field(description="processor cores")
+    quantum: Period = Field(description="time slice of a process where processes share a core")
+    costs: Annotated[Path, Preset("a name from `cowmodel list costs` or a TOML file")]
+    engine: Annotated[str, Listed("a name from `cowmodel list engines`", "ENGINES")]
+
+
+class Policy(Parameters):
+    """What the kernel chooses."""
+
+    # Pydantic's models have a method `copy`.
+    copying: Annotated[str, Listed("a name from `cowmodel list policies`", "POLICIES")] = Field(alias="copy")
+
+
+class Run(Parameters):
+    """How a run is made and what it records."""
+
+    seed: Count = Field(description="entropy of all random streams")
+    sample_every: Duration = Field(description="simulated time between samples; 0 for the last alone")
+    record_faults: bool = Field(description="true for a table of all faults")
+
+
+class _Name(Parameters):
+    """The part of ``[workload]`` that every workload has."""
+
+    name: Annotated[str, Listed("a name from `cowmodel list workloads`", "WORKLOADS")]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All that a run depends on, except its replication and the version.
+
+    Attributes
+    ----------
+    document : Document
+        What the user wrote, after ``--set``.
+    inputs : dict of str to str
+        From the path of a value that names a file to a hash of names and contents.
+    workload : Workload
+        An instance of ``catalog.WORKLOADS[document["workload"]["name"]]``.
+    """
+
+    document: Document
+    inputs: dict[str, str]
+    machine: Machine
+    policy: Policy
+    workload: Workload
+    run: Run
+
+
+SECTIONS: dict[str, type[Parameters]] = {"machine": Machine, "policy": Policy, "run": Run}
+TABLES = ("machine", "policy", "workload", "run")
+
+
+def load(path: Path, settings: Iterable[str] = ()) -> Configuration:
+    """Read and check a configuration file.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file.
+    settings : iterable of str
+        Changes as ``path=value``, made before the check.
+
+    Raises
+    ------
+    ConfigError
+        With a line for each thing that is wrong.
+    """
+    changes = list(settings)
+    where = f"{path} with --set {' '.join(changes)}" if changes else str(path)
+    return check(document(path, changes), where, path.parent)
+
+
+def check(raw: Document, where: str, folder: Path) -> Configuration:
+    """Check a document and hold its values in the units of the program.
+
+    Parameters
+    ----------
+    raw : Document
+        Kept as it is in the result.
+    where : str
+        Put before each line of an error.
+    folder : Path
+        What paths of files in the document are relative to.
+
+    Raises
+    ------
+    ConfigError
+        With a line for each thing that is wrong.
+    """
+    wrong = [suggest("unknown table", name, TABLES) for name in raw if name not in TABLES]
+    sections: dict[str, Any] = {}
+    for name in TABLES:
+        try:
+            sections[name] = _section(name, raw, folder)
+        except ConfigError as error:
+            wrong += str(error).splitlines()
+    if not wrong:
+        machine = sections["machine"]
+        misfits = sections["workload"].misfits(catalog.PAGINGS[machine.paging], machine.memory)
+        wrong = [f"workload.{misfit}" for misfit in misfits]
+    if wrong:
+        raise located(where, wrong)
+    return Configuration(raw, _digests(sections), **sections)
+
+
+def _section(name: str, raw: Document, folder: Path) -> Parameters:
+    """Check one table of a configuration."""
+    if name not in raw:
+        raise ConfigError(f"{name}: missing; expected a table [{name}]")
+    table = raw[name]
+    if not isinstance(table, dict):
+        raise ConfigError(f"{name}: expected a table [{name}], got {table!r}")
+    if name in SECTIONS:
+        return validated(SECTIONS[name], table, name, folder)
+    kind = validated(_Name, {k: v for k, v in table.items() if k == "name"}, name, folder)
+    rest = {key: value for key, value in table.items() if key != "name"}
+    return validated(catalog.WORKLOADS[kind.name], rest, name, folder)
+
+
+def _digests(sections: dict[str, Parameters]) -> dict[str, str]:
+    """Hash the files that the sections name."""
+    values = flat({name: section.model_dump() for name, section in sections.items()})
+    return {path: _digest(value) for path, value in values.items() if isinstance(value, Path)}
+
+
+def _digest(path: Path) -> str:
+    """Hash a file, or names and contents of the files in a folder."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in filter(Path.is_file, files):
+        digest.update(f"{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

@@ -1,0 +1,186 @@
+"""TOML files as plain tables, and the dotted paths by which a value in them is named.
+
+::
+
+    [machine]                    machine.memory = "1 GiB"
+    memory = "1 GiB"        <->  machine.cores = 2
+    cores = 2
+
+A document is what the user wrote, text and all, after ``--set``; it is what runs are identified by.
+"""
+
+import copy
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cowmodel.errors import ConfigError, suggest
+
+Document = dict[str, Any]
+
+
+def document(path: Path, settings: Iterable[str] = ()) -> Document:
+    """Read a TOML file and change it by settings.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    settings : iterable of str
+        Changes as ``path=value``, in order.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, is not TOML, or a setting names a path that is not in it.
+    """
+    return changed(read_toml(path), parse_settings(settings), "--set ")
+
+
+def read_toml(path: Path) -> Document:
+    """Read a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        If it is missing, unreadable, a folder, not text, or not TOML; with the line.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(_missing(path)) from None
+    except OSError as error:
+        raise ConfigError(f"{path}: expected a TOML file: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: expected a TOML file, got bytes that are no UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+
+
+def _missing(path: Path) -> str:
+    """Say that a file is not there, and which of its neighbours may be meant."""
+    if not path.parent.is_dir():
+        return f"{path}: no such file, and no folder {str(path.parent)!r}"
+    neighbours = sorted(file.name for file in path.parent.glob("*.toml"))
+    return suggest(str(path), path.name, neighbours)
+
+
+def parse_settings(settings: Iterable[str]) -> Document:
+    """Read changes written as ``path=value``: the value is TOML, or else plain text.
+
+    Raises
+    ------
+    ConfigError
+        If one has no ``=``.
+
+    Examples
+    --------
+    >>> parse_settings(["machine.memory=1 GiB", "machine.cores=2"])
+    {'machine.memory': '1 GiB', 'machine.cores': 2}
+    """
+    values = {}
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals or not path.strip():
+            raise ConfigError(f"--set {setting}: expected path=value, such as 'machine.memory=1 GiB'")
+        values[path.strip()] = _value(text.strip())
+    return values
+
+
+def _value(text: str) -> object:
+    """Read a TOML value; what is none is text."""
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return table["value"] if len(table) == 1 else text
+
+
+def changed(table: Document, values: Mapping[str, object], where: str) -> Document:
+    """Copy a document with other values at some of its paths.
+
+    Parameters
+    ----------
+    table : Document
+        Left as it is.
+    values : mapping
+        From dotted path to value.
+    where : str
+        Put before each path in messages.
+
+    Raises
+    ------
+    ConfigError
+        If a path is not in the document, with one line for each.
+    """
+    known = list(paths(table))
+    unknown = [suggest(f"{where}{path}", path, known) for path in values if path not in known]
+    if unknown:
+        raise ConfigError("\n".join(unknown))
+    result = copy.deepcopy(table)
+    for path, value in values.items():
+        *tables, key = path.split(".")
+        inner = result
+        for name in tables:
+            inner = inner[name]
+        inner[key] = value
+    return result
+
+
+def paths(table: Document, prefix: str = "") -> Iterator[str]:
+    """Go through the dotted paths of all values, and of the tables below the first level.
+
+    Examples
+    --------
+    >>> list(paths({"policy": {"copy": "cow"}}))
+    ['policy.copy']
+    """
+    for key, value in table.items():
+        if isinstance(value, dict):
+            if prefix:
+                yield f"{prefix}{key}"
+            yield from paths(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def flat(table: Mapping[str, Any], prefix: str = "") -> Document:
+    """Lay nested tables out as one, with dotted keys.
+
+    Examples
+    --------
+    >>> flat({"fork": {"count": 2}, "faults": 3})
+    {'fork.count': 2, 'faults': 3}
+    """
+    result: Document = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            result |= flat(value, f"{prefix}{key}.")
+        else:
+            result[f"{prefix}{key}"] = value
+    return result
+
+
+def canonical(value: object) -> str:
+    """Write a value as JSON in the one form that equal values share.
+
+    Examples
+    --------
+    >>> canonical({"b": 1, "a": "µs"})
+    '{"a":"µs","b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def readable_json(value: object) -> str:
+    """Write JSON for people and for ``diff``: sorted, a line for each value.
+
+    Raises
+    ------
+    ValueError
+        For a number that is not finite, which JSON does not have.
+    """
+    text = json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False)
+    return text + "\n"

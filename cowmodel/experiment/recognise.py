@@ -1,0 +1,41 @@
+"""What a file is, told by its content: configuration, experiment, cost preset or trace."""
+
+from pathlib import Path
+
+from cowmodel.cost.model import load_preset
+from cowmodel.errors import ConfigError
+from cowmodel.experiment.config import TABLES, load
+from cowmodel.experiment.document import read_toml
+from cowmodel.experiment.sweep import FILE, read_experiment
+from cowmodel.trace.read import read_trace
+
+
+def describe(path: Path) -> str:
+    """Check a file or folder, and say in a few words what it is.
+
+    Raises
+    ------
+    ConfigError
+        With a line for each thing that is wrong.
+    """
+    if path.name == FILE or (path / FILE).exists():
+        experiment = read_experiment(path.parent if path.name == FILE else path)
+        runs = f"{len(experiment.points)} points, {experiment.file.replications} replications"
+        return f"experiment, {runs}"
+    if path.suffix == ".toml":
+        return _described_toml(path)
+    trace = read_trace(path)
+    return f"trace, {len(trace.page)} records, {len(trace.forks)} forks"
+
+
+def _described_toml(path: Path) -> str:
+    """Tell a configuration from a cost preset."""
+    table = read_toml(path)
+    if "prices" in table:
+        return f"prices of {load_preset(path).machine}"
+    if not table.keys() & set(TABLES):
+        raise ConfigError(
+            f"{path}: expected a configuration with {', '.join(f'[{name}]' for name in TABLES)},"
+            " or cost presets with [prices]"
+        )
+    return f"configuration of {load(path).document['workload']['name']}"

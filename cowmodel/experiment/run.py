@@ -1,0 +1,155 @@
+"""One run: a configuration becomes a machine, the machine records, the records become a summary."""
+
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from cowmodel import catalog
+from cowmodel.cost.model import load_preset
+from cowmodel.experiment.config import Configuration
+from cowmodel.kernel.fault import COPY, FLIP, KINDS
+from cowmodel.kernel.kernel import Kernel
+from cowmodel.machine import Machine
+from cowmodel.program import start
+from cowmodel.records import ActionRow, FaultRow, MemoryRow, Records
+from cowmodel.workload.streams import Streams
+
+_PS_PER_US, _PS_PER_MS = 10**6, 10**9
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run leaves behind.
+
+    Attributes
+    ----------
+    summary : dict
+        Numbers and tables of numbers, as JSON holds them; units in the names.
+    tables : dict of str to DataFrame
+        The records: faults, actions, samples, memory.
+    """
+
+    summary: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+
+
+def simulate(configuration: Configuration, replication: int) -> Outcome:
+    """Run `configuration` with the random streams of `replication`.
+
+    Raises
+    ------
+    SimulationError
+        If the modelled machine cannot go on.
+    """
+    machine = build(configuration)
+    streams = Streams(configuration.run.seed, replication)
+    start(machine, partial(configuration.workload.main, streams=streams))
+    records = machine.run()
+    return Outcome(summarise(machine, records), _tables(records))
+
+
+def build(configuration: Configuration) -> Machine:
+    """Return the machine that `configuration` describes, with nothing running on it."""
+    hardware = configuration.machine
+    policy = catalog.POLICIES[configuration.policy.copying]()
+    costs = load_preset(catalog.COSTS.get(str(hardware.costs)) or hardware.costs)
+    return Machine(
+        Kernel(catalog.PAGINGS[hardware.paging], hardware.memory, policy),
+        costs,
+        catalog.ENGINES[hardware.engine],
+        hardware.cores,
+        hardware.quantum,
+        configuration.run.sample_every,
+        configuration.run.record_faults,
+    )
+
+
+def summarise(machine: Machine, records: Records) -> dict[str, Any]:
+    """Return the numbers of a run that has ended."""
+    forks = [row for row in records.actions if row.action == "fork"]
+    counts = {kind: 0 for kind in KINDS} | _counts(records)
+    fault_costs = Counter[int]()
+    for (_, cost), count in records.fault_costs.items():
+        fault_costs[cost] += count
+    by_faults = sum(process.copied_bytes for process in machine.kernel.everyone)
+    by_forks = sum(row.copied_bytes for row in forks)
+    written = machine.written_bytes - (forks[0].written_bytes if forks else 0)
+    return {
+        "simulated_ms": machine.now / _PS_PER_MS,
+        "processes": len(machine.kernel.everyone),
+        "forks": len(forks),
+        "fork_us": distribution(Counter(row.cost_ps for row in forks)),
+        "faults": counts,
+        "fault_us": distribution(fault_costs),
+        "copies": sum(counts[kind] for kind in COPY),
+        "flips": sum(counts[kind] for kind in FLIP),
+        "copied_bytes": {"by_faults": by_faults, "by_forks": by_forks},
+        "written_bytes": written,
+        "write_amplification": (by_faults + by_forks) / written if written else None,
+        "peak_bytes": _peaks(machine),
+        "accounting": _accounting(records),
+        "assumed_prices": machine.costs.assumed,
+    }
+
+
+def _counts(records: Records) -> Counter[str]:
+    """Return the faults of accesses by kind."""
+    counts = Counter[str]()
+    for (kind, _), count in records.fault_costs.items():
+        counts[kind] += count
+    return counts
+
+
+def distribution(costs: Counter[int]) -> dict[str, float | None]:
+    """Return sum, mean, median, 99th percentile and maximum of costs in ps, in us.
+
+    A percentile is the least cost that at least that share of all costs does not exceed.
+    """
+    total, count = sum(cost * n for cost, n in costs.items()), costs.total()
+    ranks = {"p50": math.ceil(count * 0.5), "p99": math.ceil(count * 0.99), "max": count}
+    found: dict[str, float | None] = {"sum": total / _PS_PER_US, "mean": None} | dict.fromkeys(ranks)
+    if count:
+        found["mean"] = total / count / _PS_PER_US
+    seen = 0
+    for cost in sorted(costs):
+        for name, rank in ranks.items():
+            if seen < rank <= seen + costs[cost]:
+                found[name] = cost / _PS_PER_US
+        seen += costs[cost]
+    return found
+
+
+def _peaks(machine: Machine) -> dict[str, int]:
+    frames, page = machine.kernel.frames, machine.kernel.geometry.page_bytes
+    return {"memory": frames.peak * page, "page_tables": frames.peak_tables * page}
+
+
+def _accounting(records: Records) -> dict[str, Any]:
+    """Return who used how much when memory was fullest, and how far all samples are from closing."""
+    fullest = max(records.memory, key=lambda row: row.used_bytes)
+    return {
+        "samples": len(records.memory),
+        "fullest_ms": fullest.time_ps / _PS_PER_MS,
+        "used_bytes": fullest.used_bytes,
+        "cached_bytes": fullest.cached_bytes,
+        "processes": [asdict(one) for time, one in records.samples if time == fullest.time_ps],
+        "most_unaccounted_bytes": max(
+            abs(row.pss_bytes + row.cached_bytes - row.used_bytes) for row in records.memory
+        ),
+        "most_uncounted_sharers": max(abs(row.sharers - row.entries) for row in records.memory),
+        "left_bytes": records.memory[-1].used_bytes + records.memory[-1].table_bytes,
+    }
+
+
+def _tables(records: Records) -> dict[str, pd.DataFrame]:
+    samples = [{"time_ps": time} | asdict(one) for time, one in records.samples]
+    return {
+        "faults": pd.DataFrame(records.faults, columns=FaultRow._fields),
+        "actions": pd.DataFrame(records.actions, columns=ActionRow._fields),
+        "samples": pd.DataFrame(samples),
+        "memory": pd.DataFrame(records.memory, columns=MemoryRow._fields),
+    }

@@ -1,0 +1,79 @@
+"""Figures from the tables on disk: no run is made, and none is looked at."""
+
+import importlib.util
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from cowmodel.errors import ConfigError
+from cowmodel.experiment.sweep import read_file
+from cowmodel.report.style import STYLE, save
+
+
+def draw(folder: Path, results: Path) -> list[Path]:
+    """Draw the figure of an experiment.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the experiment; its ``figure.py`` has ``draw(tables) -> Figure``.
+    results : Path
+        Of this experiment; its tables are read from here, and the figure is written here.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    ConfigError
+        If a table or ``figure.py`` is missing, or ``figure.py`` fails; with its line.
+    OSError
+        If a file cannot be written, with its path.
+    """
+    code = folder / "figure.py"
+    if not code.is_file():
+        raise ConfigError(f"{code}: no such file; expected draw(tables) -> matplotlib Figure in it")
+    tables = {name: _table(results, name) for name in ("runs", *read_file(folder).tables)}
+    mpl.use("Agg")
+    with mpl.rc_context(STYLE):
+        return save(_drawn(code, tables), results, "figure")
+
+
+def _table(results: Path, name: str) -> pd.DataFrame:
+    """Read one table that ``cowmodel sweep`` has written."""
+    path = results / f"{name}.csv"
+    if not path.exists():
+        raise ConfigError(f"{path}: not swept yet; run `cowmodel sweep {results.name}` first")
+    try:
+        return pd.read_csv(path)
+    except ValueError as error:
+        raise ConfigError(f"{path}: expected a table of `cowmodel sweep`: {error}") from error
+
+
+def _drawn(code: Path, tables: dict[str, pd.DataFrame]) -> Figure:
+    """Run the experiment's own code; what goes wrong in it is told with its line."""
+    try:
+        figure = _loaded(code).draw(tables)
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [str(at.lineno) for at in frames if at.filename == str(code.absolute())]
+        place = ":".join([str(code), *lines[-1:]])
+        raise ConfigError(f"{place}: {type(error).__name__}: {error}") from error
+    if not isinstance(figure, Figure):
+        raise ConfigError(f"{code}: expected draw to return a matplotlib Figure, got {figure!r}")
+    return figure
+
+
+def _loaded(code: Path) -> ModuleType:
+    """Import a file by its path."""
+    spec = importlib.util.spec_from_file_location(f"{code.parent.name}.figure", code)
+    assert spec and spec.loader, "a path that ends in .py always has a loader"
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
