@@ -16,7 +16,11 @@ help:
 
 # ---------------------------------------------------------------- demo
 demo: .venv/installed
-	$(BIN)/python -m cowmodel.demo
+	$(BIN)/cowmodel sweep real-traces
+	$(BIN)/cowmodel figure real-traces
+	$(BIN)/cowmodel sweep break-even
+	$(BIN)/cowmodel figure break-even
+	$(BIN)/cowmodel run configs/redis-bgsave.toml
 
 # --------------------------------------------------------------- tests
 test: SELECTION := -m "not slow"

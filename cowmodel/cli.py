@@ -149,8 +149,19 @@ def sweep(
         )
     for path in collect(asked, runs, folder):
         click.echo(path)
+    _show_headlines(folder / "runs.csv")
     if failures:
         raise SimulationError("\n".join([f"{len(failures)} of {len(runs)} runs failed:", *failures]))
+
+
+def _show_headlines(path: Path) -> None:
+    """Print the three numbers of each run, behind what is varied."""
+    import pandas as pd
+
+    from cowmodel.report.summary import headlines
+
+    if not (runs := pd.read_csv(path)).empty:
+        click.echo(headlines(runs))
 
 
 def _perform(missing: Sequence["PlannedRun"], workers: int) -> list[str]:

@@ -153,17 +153,17 @@ class Program:
         """Let the time of `work`, which has been done, pass."""
         assert self.core is not None
         cost = self.machine.costs.cost_ps(work)
-        written = self.machine.written_bytes
         self.machine.records.actions.append(
             ActionRow(
-                self.now,
-                self.core,
-                self.process.pid,
-                action,
-                child,
-                work.copied_bytes,
-                written,
-                cost,
+                time_ps=self.now,
+                core=self.core,
+                pid=self.process.pid,
+                action=action,
+                child=child,
+                allocations=work.allocations,
+                copied_bytes=work.copied_bytes,
+                written_bytes=self.machine.written_bytes,
+                cost_ps=cost,
             )
         )
         yield self.machine.environment.timeout(cost)

@@ -25,7 +25,8 @@ class FaultRow(NamedTuple):
 class ActionRow(NamedTuple):
     """One verb other than an access.
 
-    `child` is 0 where it has none; `written_bytes` is what all processes had written until then.
+    `child` is 0 where it has none; `allocations` are leafs, of which fork takes one a copy; `written_bytes`
+    is what all processes had written until then.
     """
 
     time_ps: int
@@ -33,6 +34,7 @@ class ActionRow(NamedTuple):
     pid: int
     action: str
     child: int
+    allocations: int
     copied_bytes: int
     written_bytes: int
     cost_ps: int

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from cowmodel.experiment.config import Configuration
-from cowmodel.experiment.document import canonical, flat, readable_json
+from cowmodel.experiment.document import Document, canonical, flat, readable_json
 from cowmodel.experiment.provenance import version
 from cowmodel.experiment.store import PlannedRun, read_summary, read_table, replacing
 from cowmodel.experiment.sweep import Experiment
@@ -66,12 +66,17 @@ def collect(experiment: Experiment, runs: Sequence[PlannedRun], results: Path) -
 
 def _write_runs(path: Path, runs: Iterable[PlannedRun]) -> None:
     """Write a row a run; a column that a run does not have is empty there."""
-    lines = [run.columns | flat(read_summary(run)) for run in runs]
+    lines = [run.columns | _scalars(flat(read_summary(run))) for run in runs]
     columns = dict.fromkeys(column for line in lines for column in line)
     with replacing(path) as file, file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
+
+
+def _scalars(summary: Document) -> Document:
+    """Leave out lists, which are for `run.json`."""
+    return {name: value for name, value in summary.items() if not isinstance(value, list)}
 
 
 def _cell(value: object) -> object:

@@ -56,7 +56,7 @@ def build(configuration: Configuration) -> Machine:
     """Return the machine that `configuration` describes, with nothing running on it."""
     hardware = configuration.machine
     policy = catalog.POLICIES[configuration.policy.copying]()
-    costs = load_preset(catalog.COSTS.get(str(hardware.costs)) or hardware.costs)
+    costs = load_preset(hardware.costs)
     return Machine(
         Kernel(catalog.PAGINGS[hardware.paging], hardware.memory, policy),
         costs,
@@ -75,8 +75,11 @@ def summarise(machine: Machine, records: Records) -> dict[str, Any]:
     fault_costs = Counter[int]()
     for (_, cost), count in records.fault_costs.items():
         fault_costs[cost] += count
-    by_faults = sum(process.copied_bytes for process in machine.kernel.everyone)
-    by_forks = sum(row.copied_bytes for row in forks)
+    by_faults, by_forks = sum(counts[kind] for kind in COPY), sum(row.allocations for row in forks)
+    copied = {
+        "by_faults": sum(process.copied_bytes for process in machine.kernel.everyone),
+        "by_forks": sum(row.copied_bytes for row in forks),
+    }
     written = machine.written_bytes - (forks[0].written_bytes if forks else 0)
     return {
         "simulated_ms": machine.now / _PS_PER_MS,
@@ -85,11 +88,11 @@ def summarise(machine: Machine, records: Records) -> dict[str, Any]:
         "fork_us": distribution(Counter(row.cost_ps for row in forks)),
         "faults": counts,
         "fault_us": distribution(fault_costs),
-        "copies": sum(counts[kind] for kind in COPY),
+        "copies": {"total": by_faults + by_forks, "by_faults": by_faults, "by_forks": by_forks},
         "flips": sum(counts[kind] for kind in FLIP),
-        "copied_bytes": {"by_faults": by_faults, "by_forks": by_forks},
+        "copied_bytes": copied,
         "written_bytes": written,
-        "write_amplification": (by_faults + by_forks) / written if written else None,
+        "write_amplification": sum(copied.values()) / written if written else None,
         "peak_bytes": _peaks(machine),
         "accounting": _accounting(records),
         "assumed_prices": machine.costs.assumed,

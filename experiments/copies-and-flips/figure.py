@@ -15,8 +15,8 @@ PAGES = 256  # a heap of 1 MiB
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Draw copies, faults and the tree."""
     runs = tables["runs"].copy()
-    runs["copies_a_page"] = (runs["copied_bytes.by_faults"] + runs["copied_bytes.by_forks"]) / 4096 / PAGES
-    runs["faults_a_page"] = (runs["copies"] + runs["flips"]) / PAGES
+    runs["copies_a_page"] = runs["copies.total"] / PAGES
+    runs["faults_a_page"] = (runs["copies.by_faults"] + runs["flips"]) / PAGES
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(TWO_COLUMNS_IN, 2.4))
     _lines(left, runs, "copies_a_page", "copies a page")
     _lines(middle, runs, "faults_a_page", "faults a page")

@@ -47,8 +47,8 @@ def _shell(axes: Axes, runs: pd.DataFrame) -> None:
     policies = list(runs["policy.copy"])
     places, below = np.arange(len(policies)), np.zeros(len(policies))
     parts = {
-        "copied at fork": (runs["copied_bytes.by_forks"] / 4096, "#E69F00", "..."),
-        "copied by faults": (runs["copies"], "#0072B2", ""),
+        "copied at fork": (runs["copies.by_forks"], "#E69F00", "..."),
+        "copied by faults": (runs["copies.by_faults"], "#0072B2", ""),
         "flipped": (runs["flips"], "#56B4E9", "///"),
     }
     for name, (values, colour, hatch) in parts.items():

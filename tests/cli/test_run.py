@@ -1,0 +1,86 @@
+"""``cowmodel run``: three numbers first, or one JSON object."""
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cowmodel.cli import cli
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(cli, ["run", "configs/tree.toml", *words])
+
+
+def test_the_three_numbers_come_first(house: Path) -> None:
+    lines = [line.strip() for line in run().stdout.splitlines()]
+    assert [line.split("  ")[0] for line in lines[1:4]] == ["fork time", "copies", "peak memory"]
+
+
+def test_json_is_one_object_with_sorted_keys(house: Path) -> None:
+    text = run("--json").stdout
+    printed = json.loads(text)
+    assert list(printed) == sorted(printed) == ["configuration", "summary", "version"]
+    assert printed["configuration"]["machine"]["memory"] == "64 MiB"
+
+
+def test_equal_commands_print_equal_bytes(house: Path) -> None:
+    assert run("--json").stdout_bytes == run("--json").stdout_bytes
+
+
+def test_the_seed_is_part_of_the_configuration(house: Path) -> None:
+    assert json.loads(run("--json", "--seed", "7").stdout)["configuration"]["run"]["seed"] == 7
+
+
+def test_out_also_writes_the_run(house: Path) -> None:
+    result = run("--json", "--out", "here")
+    (folder,) = Path("here").iterdir()
+    written = json.loads((folder / "run.json").read_text())
+    assert written["summary"] == json.loads(result.stdout)["summary"]
+    assert result.stderr == f"written to {folder}\n"
+
+
+def test_a_wrong_configuration_is_a_message_and_exit_code_two(house: Path) -> None:
+    result = run("--set", "policy.copy=cow-flp")
+    assert result.exit_code == 2
+    assert result.stderr.endswith("did you mean 'cow-flip'?\n")
+    assert result.stdout == ""
+
+
+def test_a_heap_that_does_not_fit_is_a_message_and_exit_code_two(house: Path) -> None:
+    result = run("--set", "machine.memory=512 KiB")
+    assert result.exit_code == 2
+    assert "workload.heap: expected less than machine.memory" in result.stderr
+
+
+def test_a_machine_that_fills_up_is_a_message_and_exit_code_one(house: Path) -> None:
+    result = run("--set", "machine.memory=1536 KiB")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr
+
+
+def test_ctrl_c_exits_with_130(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cowmodel.experiment.run.simulate", interrupt)
+    result = run()
+    assert (result.exit_code, result.stderr) == (130, "interrupted\n")
+
+
+def test_a_full_disk_is_a_message_with_the_path_and_exit_code_two(
+    house: Path, simulation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pandas.DataFrame.to_parquet", fail)
+    result = run("--out", "here")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("here/")
+    assert result.stderr.endswith(": No space left on device\n")
+    assert list(Path("here").iterdir()) == []

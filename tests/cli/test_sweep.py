@@ -1,0 +1,172 @@
+"""``cowmodel sweep`` and ``cowmodel figure``: what is missing is made, what is there is kept."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cowmodel.cli import cli
+
+Edit = Callable[[Path, str, str], None]
+RESULTS = Path("results/flips")
+EXPERIMENT = Path("experiments/flips/experiment.toml")
+
+
+def sweep(*words: str) -> Result:
+    return CliRunner().invoke(cli, ["sweep", "flips", "--workers", "1", *words])
+
+
+def figure() -> Result:
+    return CliRunner().invoke(cli, ["figure", "flips"])
+
+
+def test_a_sweep_ends_with_what_is_varied_and_the_three_numbers_of_each_run(
+    house: Path, simulation: Any
+) -> None:
+    header, first, *others = sweep().stdout.splitlines()[3:]
+    assert header.split() == ["copy", "memory", "replication", "fork", "time", "copies", "peak", "memory"]
+    assert first.split() == ["cow", "64", "MiB", "0", "100", "ns", "10", "4", "KiB"]
+    assert len(others) == 7
+
+
+def test_a_sweep_makes_every_run_and_names_the_tables(house: Path, simulation: Any) -> None:
+    result = sweep()
+    assert result.exit_code == 0
+    assert simulation.calls == 8
+    assert result.stdout.splitlines()[:3] == [
+        "results/flips/runs.csv",
+        "results/flips/samples.csv",
+        "results/flips/provenance.json",
+    ]
+
+
+def test_a_second_sweep_makes_no_run_again(house: Path, simulation: Any) -> None:
+    sweep()
+    result = sweep()
+    assert simulation.calls == 8
+    assert result.stderr == "flips: 8 runs, 8 finished before\n"
+
+
+def test_another_replication_makes_only_its_own_runs(house: Path, simulation: Any, edit: Edit) -> None:
+    sweep()
+    edit(EXPERIMENT, "replications = 2", "replications = 3")
+    sweep()
+    assert simulation.calls == 12
+
+
+def test_a_failed_run_is_told_with_its_point_and_the_rest_goes_on(
+    house: Path, simulation: Any, edit: Edit
+) -> None:
+    edit(EXPERIMENT, '["64 MiB", ', '["1536 KiB", ')
+    result = sweep()
+    assert result.exit_code == 1
+    assert simulation.calls == 8
+    assert "4 of 8 runs failed:" in result.stderr
+    assert (
+        "  workload.children=3, policy.copy=cow, machine.memory=1536 KiB, replication=0: no frame is free"
+    ) in result.stderr
+    assert len((RESULTS / "runs.csv").read_text().splitlines()) == 5
+
+
+def test_a_mistake_at_a_point_stops_the_sweep_before_the_first_run(
+    house: Path, simulation: Any, edit: Edit
+) -> None:
+    edit(EXPERIMENT, '"cow-flip"]', '"cow-flp"]')
+    result = sweep()
+    assert result.exit_code == 2
+    assert simulation.calls == 0
+    assert not RESULTS.exists()
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
+    house: Path, simulation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted_at_the_third(configuration: Any, replication: int) -> Any:
+        if simulation.calls == 2:
+            raise KeyboardInterrupt
+        return simulation(configuration, replication)
+
+    monkeypatch.setattr("cowmodel.experiment.store.simulate", interrupted_at_the_third)
+    result = sweep()
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == (
+        "interrupted: 2 of 8 runs are finished; the same command goes on"
+    )
+    assert len(list((RESULTS / "runs").iterdir())) == 2
+    assert not (RESULTS / "runs.csv").exists()
+
+
+def test_ctrl_c_at_a_terminal_ends_workers_and_leaves_whole_runs_only(house: Path, edit: Edit) -> None:
+    edit(EXPERIMENT, "replications = 2", "replications = 2000")
+    command = [sys.executable, "-m", "cowmodel", "sweep", "flips", "--workers", "2"]
+    runs = RESULTS / "runs"
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while process.poll() is None and not (runs.exists() and any(runs.glob("*/run.json"))):
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "of 8000 runs are finished; the same command goes on" in told
+    assert "Traceback" not in told
+    assert all((run / "run.json").exists() for run in runs.iterdir())
+
+
+def test_one_and_two_workers_give_equal_tables(house: Path) -> None:
+    sweep("--results", "one")
+    CliRunner().invoke(cli, ["sweep", "flips", "--workers", "2", "--results", "two"])
+    for name in ("runs.csv", "samples.csv", "provenance.json"):
+        assert Path("one/flips", name).read_bytes() == Path("two/flips", name).read_bytes()
+
+
+def test_a_figure_is_drawn_from_the_tables(house: Path, simulation: Any) -> None:
+    sweep()
+    result = figure()
+    assert result.stdout.splitlines() == [
+        f"results/flips/figure.{ending}" for ending in ("pdf", "svg", "png")
+    ]
+    assert Path("results/flips/figure.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_figure_before_the_sweep_says_what_to_run(house: Path) -> None:
+    result = figure()
+    assert result.exit_code == 2
+    assert result.stderr == ("results/flips/runs.csv: not swept yet; run `cowmodel sweep flips` first\n")
+
+
+def test_an_experiment_without_figure_code_is_named(house: Path, simulation: Any) -> None:
+    sweep()
+    Path("experiments/flips/figure.py").unlink()
+    result = figure()
+    assert result.exit_code == 2
+    assert result.stderr.startswith("experiments/flips/figure.py: no such file; expected draw")
+
+
+def test_an_unknown_experiment_gets_a_suggestion(house: Path) -> None:
+    result = CliRunner().invoke(cli, ["figure", "flip"])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "experiments: no 'flip' among flips; did you mean 'flips'?\n",
+    )
+
+
+def test_a_mistake_in_figure_code_is_told_with_its_line(house: Path, simulation: Any, edit: Edit) -> None:
+    sweep()
+    edit(Path("experiments/flips/figure.py"), '["runs"]', '["run"]')
+    result = figure()
+    assert result.exit_code == 2
+    assert result.stderr == "experiments/flips/figure.py:5: KeyError: 'run'\n"
+
+
+def test_figure_code_that_returns_no_figure_is_told(house: Path, simulation: Any, edit: Edit) -> None:
+    sweep()
+    edit(Path("experiments/flips/figure.py"), "return figure", "return None")
+    result = figure()
+    assert result.exit_code == 2
+    assert "expected draw to return a matplotlib Figure, got None" in result.stderr

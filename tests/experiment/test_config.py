@@ -1,0 +1,201 @@
+"""A configuration is complete and right, or every mistake in it is named with its place."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cowmodel import catalog
+from cowmodel.errors import ConfigError
+from cowmodel.experiment.config import load
+from cowmodel.experiment.document import document, parse_settings
+
+Edit = Callable[[Path, str, str], None]
+
+
+@pytest.fixture
+def config(house: Path) -> Path:
+    return Path("configs/tree.toml")
+
+
+def complaints(path: Path, *settings: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(path, settings)
+    return str(caught.value).splitlines()
+
+
+def test_a_right_file_becomes_sections_in_the_units_of_the_program(config: Path) -> None:
+    configuration = load(config)
+    assert configuration.machine.memory == 64 << 20
+    assert configuration.machine.costs == catalog.COSTS["epyc7302p-linux5.6"]
+    assert configuration.policy.copying == "cow-flip"
+    assert isinstance(configuration.workload, catalog.WORKLOADS["fork-tree"])
+    assert configuration.run.seed == 1
+
+
+def test_the_document_stays_as_the_user_wrote_it(config: Path) -> None:
+    assert load(config).document["machine"]["memory"] == "64 MiB"
+
+
+def test_a_misspelled_policy_gets_a_suggestion(config: Path, edit: Edit) -> None:
+    edit(config, '"cow-flip"', '"cow-flp"')
+    assert complaints(config) == [
+        "configs/tree.toml: policy.copy: no 'cow-flp' among eager, cow, cow-flip, cow-eager-flip; "
+        "did you mean 'cow-flip'?"
+    ]
+
+
+def test_a_misspelled_key_gets_a_suggestion_and_the_right_one_is_missing(config: Path, edit: Edit) -> None:
+    edit(config, "memory =", "memry =")
+    assert complaints(config) == [
+        "configs/tree.toml: machine.memory: missing; expected a size such as '4 KiB': physical memory",
+        "configs/tree.toml: machine.memry: unknown key: no 'memry' among paging, memory, cores, "
+        "quantum, costs, engine; did you mean 'memory'?",
+    ]
+
+
+def test_a_wrong_unit_is_named_with_the_units_there_are(config: Path, edit: Edit) -> None:
+    edit(config, '"64 MiB"', '"1 GB of"')
+    (line,) = complaints(config)
+    assert line.startswith(
+        "configs/tree.toml: machine.memory: expected a size such as '4 KiB', got '1 GB of'"
+    )
+
+
+def test_a_negative_size_is_refused(config: Path, edit: Edit) -> None:
+    edit(config, '"1 MiB"', '"-1 MiB"')
+    assert complaints(config) == [
+        "configs/tree.toml: workload.heap: expected a size of at least 0, got '-1 MiB'"
+    ]
+
+
+def test_every_mistake_is_told_at_once(config: Path, edit: Edit) -> None:
+    edit(config, "cores = 2", 'cores = "2"')
+    edit(config, "children = 2", "children = 0")
+    edit(config, "record_faults = false", 'record_faults = "no"')
+    assert [line.split(": ")[1] for line in complaints(config)] == [
+        "machine.cores",
+        "workload.children",
+        "run.record_faults",
+    ]
+
+
+def test_a_workload_of_another_name_asks_for_its_own_keys(config: Path, edit: Edit) -> None:
+    edit(config, '"fork-tree"', '"prefork-server"')
+    places = [line.split(": ")[1] for line in complaints(config)]
+    assert "workload.generations" in places
+    assert all(place.startswith("workload.") for place in places)
+
+
+def test_an_unknown_workload_gets_a_suggestion(config: Path, edit: Edit) -> None:
+    edit(config, '"fork-tree"', '"fork-tre"')
+    (line,) = complaints(config)
+    assert line.endswith("did you mean 'fork-tree'?")
+
+
+def test_a_missing_table_is_named(config: Path, edit: Edit) -> None:
+    edit(config, '[policy]\ncopy = "cow-flip"\n', "")
+    assert complaints(config) == ["configs/tree.toml: policy: missing; expected a table [policy]"]
+
+
+def test_an_unknown_table_gets_a_suggestion(config: Path) -> None:
+    config.write_text(config.read_text() + "[machin]\n")
+    assert complaints(config) == [
+        "configs/tree.toml: unknown table: no 'machin' among machine, policy, workload, run; "
+        "did you mean 'machine'?"
+    ]
+
+
+def test_broken_toml_is_named_with_its_line(config: Path, edit: Edit) -> None:
+    edit(config, "cores = 2", "cores = ")
+    (line,) = complaints(config)
+    assert line.startswith("configs/tree.toml: not valid TOML: Invalid value (at line 4")
+
+
+def test_a_missing_file_gets_a_suggestion(config: Path) -> None:
+    assert complaints(Path("configs/tre.toml")) == [
+        "configs/tre.toml: no 'tre.toml' among tree.toml; did you mean 'tree.toml'?"
+    ]
+
+
+def test_a_folder_is_no_configuration(house: Path) -> None:
+    assert complaints(Path("configs")) == ["configs: expected a TOML file: Is a directory"]
+
+
+def test_an_unreadable_file_is_named(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")  # root may read everything, so we pretend
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert complaints(config) == ["configs/tree.toml: expected a TOML file: Permission denied"]
+
+
+def test_bytes_that_are_no_text_are_refused(config: Path) -> None:
+    config.write_bytes(b"\x1f\x8b\xff")
+    assert complaints(config) == ["configs/tree.toml: expected a TOML file, got bytes that are no UTF-8 text"]
+
+
+def test_a_date_is_refused(config: Path, edit: Edit) -> None:
+    edit(config, '"base"', "1979-05-27")
+    assert complaints(config) == [
+        "configs/tree.toml: workload: expected text, numbers, true or false, got the date '1979-05-27'"
+    ]
+
+
+def test_set_changes_a_value(config: Path) -> None:
+    changed = load(config, ["machine.memory=1 GiB", "machine.cores=4", "policy.copy = eager"])
+    assert changed.machine.memory == 1 << 30
+    assert changed.machine.cores == 4
+    assert changed.policy.copying == "eager"
+
+
+def test_set_refuses_a_path_that_is_not_in_the_file(config: Path) -> None:
+    (line,) = complaints(config, "machine.memry=1 GiB")
+    assert line.startswith("--set machine.memry: no 'machine.memry' among machine.paging, ")
+    assert line.endswith("did you mean 'machine.memory'?")
+
+
+def test_set_refuses_a_setting_without_a_value(config: Path) -> None:
+    assert complaints(config, "machine.memory") == [
+        "--set machine.memory: expected path=value, such as 'machine.memory=1 GiB'"
+    ]
+
+
+def test_a_wrong_value_from_set_is_named_as_such(config: Path) -> None:
+    (line,) = complaints(config, "machine.memory=12")
+    assert line.startswith("configs/tree.toml with --set machine.memory=12: machine.memory: ")
+
+
+def test_a_setting_can_not_smuggle_in_a_second_key() -> None:
+    assert parse_settings(["a=1\nb=2"]) == {"a": "1\nb=2"}
+
+
+def test_set_leaves_the_file_as_it_is(config: Path) -> None:
+    before = config.read_bytes()
+    document(config, ["machine.cores=4"])
+    assert config.read_bytes() == before
+
+
+def test_a_preset_of_prices_may_be_a_file_beside_the_configuration(config: Path, edit: Edit) -> None:
+    text = catalog.COSTS["epyc7302p-linux5.6"].read_text()
+    config.with_name("mine.toml").write_text(text)
+    edit(config, '"epyc7302p-linux5.6"', '"mine.toml"')
+    configuration = load(config)
+    assert configuration.machine.costs == Path("configs/mine.toml")
+
+
+def test_a_broken_preset_is_told_with_the_rest(config: Path, edit: Edit) -> None:
+    config.with_name("mine.toml").write_text("[price]")
+    edit(config, '"epyc7302p-linux5.6"', '"./mine.toml"')
+    (line,) = complaints(config)
+    assert line.startswith("configs/tree.toml: machine.costs: configs/mine.toml: ")
+
+
+def test_a_changed_input_file_changes_the_configuration(config: Path, edit: Edit) -> None:
+    preset = config.with_name("mine.toml")
+    preset.write_text(catalog.COSTS["epyc7302p-linux5.6"].read_text())
+    edit(config, '"epyc7302p-linux5.6"', '"mine.toml"')
+    before = load(config).inputs
+    preset.write_text(preset.read_text() + "# another\n")
+    assert load(config).inputs.keys() == before.keys() == {"machine.costs"}
+    assert load(config).inputs != before
