@@ -132,9 +132,10 @@ class Program:
         )
 
     def think(self, duration_ps: int) -> Activity:
-        """Do nothing for a while, off the core."""
-        self._leave()
-        yield self.machine.environment.timeout(duration_ps)
+        """Do nothing for a while, off the core; for no time at all, go on."""
+        if duration_ps:
+            self._leave()
+            yield self.machine.environment.timeout(duration_ps)
 
     def exit(self) -> Activity:
         """End the process."""

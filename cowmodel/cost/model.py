@@ -21,6 +21,8 @@ from cowmodel.kernel.work import Work
 from cowmodel.units import parse_duration, parse_size
 
 PRESETS = Path(__file__).with_name("presets")
+_KEYS = {"name": str, "machine": str, "extends": str, "prices": dict}
+_KINDS = {str: "text", dict: "table"}
 _PS_PER_S = 10**12
 _ENTRY_BYTES = {"pte_entries": 1 << 12, "pmd_entries": 1 << 21, "pud_entries": 1 << 30}
 
@@ -68,19 +70,9 @@ def load_preset(path: Path) -> CostModel:
     Raises
     ------
     ConfigError
-        For an unreadable file, an unknown or missing field, a price without source or of the wrong unit.
+        For an unreadable file, an unknown or missing key, a price without source or of the wrong unit.
     """
-    try:
-        document = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as problem:
-        raise ConfigError(f"{path}: expected a cost preset in TOML; {problem}") from problem
-    for key in {*document} - {"name", "machine", "extends", "prices"}:
-        raise ConfigError(f"{path}: {suggest('key', key, ['name', 'machine', 'extends', 'prices'])}")
-    for key in {"name", "machine", "prices"} - {*document}:
-        raise ConfigError(f"{path}: {key}: missing; see the presets beside {PRESETS.name}/ for the form")
-    prices = _inherited(path, document["extends"]) if "extends" in document else {}
-    for field, entry in document["prices"].items():
-        prices[field] = _price(f"{path}: prices.{field}", field, entry)
+    document, prices = _read(path, ())
     if lacking := [field for field in Work._fields if field not in prices]:
         raise ConfigError(
             f"{path}: prices.{lacking[0]}: missing; give it a value and a source, or extend another preset"
@@ -88,17 +80,37 @@ def load_preset(path: Path) -> CostModel:
     return CostModel(document["name"], document["machine"], prices)
 
 
-def _inherited(path: Path, name: str) -> dict[str, Price]:
+def _read(path: Path, extending: tuple[Path, ...]) -> tuple[dict[str, Any], dict[str, Price]]:
+    """Return what a preset says, and its prices with those of the preset that it extends."""
+    try:
+        document = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as problem:
+        raise ConfigError(f"{path}: expected a cost preset in TOML; {problem}") from problem
+    for key in document.keys() - _KEYS:
+        raise ConfigError(f"{path}: {suggest('key', key, _KEYS)}")
+    for key, kind in _KEYS.items():
+        if not isinstance(document.get(key, "" if key == "extends" else None), kind):
+            raise ConfigError(
+                f"{path}: {key}: expected a {_KINDS[kind]}, got {document.get(key, 'nothing')!r}"
+            )
+    prices = _inherited(path, document["extends"], extending) if "extends" in document else {}
+    for field, entry in document["prices"].items():
+        prices[field] = _price(f"{path}: prices.{field}", field, entry)
+    return document, prices
+
+
+def _inherited(path: Path, name: str, extending: tuple[Path, ...]) -> dict[str, Price]:
     """Return the prices of preset `name` as what they are here: assumptions."""
-    base = path.with_name(f"{name}.toml")
-    if not base.exists():
-        base = PRESETS / f"{name}.toml"
-    if not base.exists():
-        known = sorted(preset.stem for preset in PRESETS.glob("*.toml"))
+    known = {file.stem: file for folder in (PRESETS, path.parent) for file in sorted(folder.glob("*.toml"))}
+    if name not in known:
         raise ConfigError(f"{path}: extends: {suggest('preset', name, known)}")
+    if known[name] in (*extending, path):
+        raise ConfigError(
+            f"{path}: extends: {name!r} extends this preset in turn; expected a chain with an end"
+        )
+    _, prices = _read(known[name], (*extending, path))
     return {
-        field: Price(price.value_ps, f"assumed, as {name}: {price.source}")
-        for field, price in load_preset(base).prices.items()
+        field: Price(price.value_ps, f"assumed, as {name}: {price.source}") for field, price in prices.items()
     }
 
 

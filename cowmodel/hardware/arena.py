@@ -48,7 +48,6 @@ class Arena:
         return np.array([*reused, *fresh], np.int64)
 
     def give_back(self, rows: Numbers) -> None:
-        """Empty `rows` and make them free."""
+        """Make `rows`, from which all entries are gone, free."""
         self._frames.hold_tables(-len(rows))
-        self.rows[rows] = 0
         self._freed.extend(rows.tolist())

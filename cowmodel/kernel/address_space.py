@@ -40,7 +40,7 @@ class SharedObject:
         return len(held)
 
 
-@dataclass
+@dataclass(eq=False)
 class Vma:
     """A run of pages with the same rights and backing.
 

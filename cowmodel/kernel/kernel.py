@@ -37,7 +37,16 @@ class Kernel(KernelState):
     """The verbs of an operating system; its parameters and attributes are those of its state."""
 
     def spawn(self, parent: Process | None = None) -> tuple[Process, Work]:
-        """Start a process with nothing mapped, whose parent, if any, shares nothing with it."""
+        """Start a process with nothing mapped, whose parent, if any, shares nothing with it.
+
+        Raises
+        ------
+        SimulationError
+            If the parent has exited.
+        OutOfMemory
+        """
+        if parent:
+            parent.must_live()
         return self._enter(self._new_space(), parent), Work(spawns=1, pgd_tables=1)
 
     def mmap(
@@ -109,10 +118,15 @@ class Kernel(KernelState):
 
         Raises
         ------
+        SimulationError
+            If `process` has no such mapping, or it no such pages.
         OutOfMemory
         """
+        vma = self._own(process, vma)
         leaf = self.geometry.leaf_pages(vma.level)
         heads = np.arange(vma.first, vma.end, leaf) if vpns is None else np.unique(vpns // leaf * leaf)
+        if len(heads) and not vma.first <= heads[0] <= heads[-1] < vma.end:
+            raise SimulationError(f"process {process.pid} populates pages that are not all in that mapping")
         slots = process.memory.page_table.slots(heads, vma.level)
         heads = heads[(slots == NO_SLOT) | (self.arena.flat[slots] == 0)]
         work = faults.fill(self, process.memory, vma, heads)
@@ -137,9 +151,10 @@ class Kernel(KernelState):
         SimulationError
             If they are not pages of `vma`, or cut a huge page.
         """
+        vma = self._own(process, vma)
         pages = vma.pages - first if pages is None else pages
         leaf = self.geometry.leaf_pages(vma.level)
-        if not (vma in process.memory.vmas and 0 <= first < first + pages <= vma.pages):
+        if not 0 <= first < first + pages <= vma.pages:
             raise SimulationError(f"process {process.pid} unmaps pages that are not all in that mapping")
         if first % leaf or pages % leaf:
             raise SimulationError(f"process {process.pid} unmaps part of a huge page of {leaf} base pages")
@@ -148,7 +163,6 @@ class Kernel(KernelState):
 
     def exec(self, process: Process) -> Work:
         """Replace the memory of `process` by an empty address space."""
-        self.frames.require({1: 1})
         old, process.space = process.memory, self._new_space()
         return Work(execs=1, pgd_tables=1) + exit_space(self, old)
 
@@ -171,6 +185,7 @@ class Kernel(KernelState):
         SimulationError
             If it has not, or is not a child of `parent`.
         """
+        parent.must_live()
         if child not in parent.children or child.space is not None:
             state = "is still running" if child in parent.children else "is not its child"
             raise SimulationError(f"process {parent.pid} waits for process {child.pid}, which {state}")
@@ -183,6 +198,16 @@ class Kernel(KernelState):
         while not self.touch(process, vpn, write):  # re-executed after each fault
             work += self.fault(process, vpn, write).work
         return work + Work(hits=1)
+
+    def _own(self, process: Process, vma: Vma) -> Vma:
+        """Return the mapping of `process` at the pages of `vma`, which may be its parent's."""
+        own = process.memory.find(vma.first)
+        if own is None or (own.first, own.end) != (vma.first, vma.end):
+            raise SimulationError(
+                f"process {process.pid} has no mapping of pages {vma.first:#x} to {vma.last:#x}; it may have"
+                " been unmapped or cut"
+            )
+        return own
 
     def _new_space(self) -> AddressSpace:
         self.frames.require({1: 1})

@@ -42,6 +42,16 @@ class Process:
         SimulationError
             If it has exited.
         """
-        if self.space is None:
-            raise SimulationError(f"process {self.pid} has exited: it has no memory to use")
+        self.must_live()
+        assert self.space
         return self.space
+
+    def must_live(self) -> None:
+        """Refuse a process that has exited.
+
+        Raises
+        ------
+        SimulationError
+        """
+        if self.space is None:
+            raise SimulationError(f"process {self.pid} has exited: it can do nothing more")

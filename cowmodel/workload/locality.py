@@ -7,6 +7,7 @@ sequential             one after the other, and again from the start
 """
 
 import itertools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -44,11 +45,16 @@ def _zipf(objects: int, rng: np.random.Generator, exponent: float) -> Draw:
 
 
 def _hot(objects: int, rng: np.random.Generator, share: float, part: float) -> Draw:
-    hot = min(max(1, round(objects * part)), objects - 1)
+    hot = min(max(1, round(objects * part)), objects)
+
+    share = share if hot < objects else 1.0
 
     def draw(count: int) -> Numbers:
-        cold = rng.random(count) >= share
-        return np.where(cold, rng.integers(hot, objects, size=count), rng.integers(hot, size=count))
+        where = rng.random(count)  # one draw an object: how many are asked for at once must not matter
+        warm = where < share
+        inside = np.where(warm, where / share, (where - share) / (1 - share or 1))
+        numbers = np.where(warm, inside * hot, hot + inside * (objects - hot)).astype(np.int64)
+        return np.minimum(numbers, objects - 1)
 
     return draw
 
@@ -64,11 +70,12 @@ LOCALITIES: dict[str, Callable[..., Draw]] = {
     "hot": _hot,
     "sequential": _sequential,
 }
-_FORMS = {
-    "uniform": "uniform",
-    "zipf": "zipf 0.99",
-    "hot": "hot 0.9 of 0.1",
-    "sequential": "sequential",
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_FORMS = {  # the form of each, and an example
+    "uniform": ("uniform", "uniform"),
+    "zipf": (f"zipf {_NUMBER}", "zipf 0.99"),
+    "hot": (f"hot {_NUMBER} of {_NUMBER}", "hot 0.9 of 0.1"),
+    "sequential": ("sequential", "sequential"),
 }
 
 
@@ -84,17 +91,14 @@ def parse_locality(text: str) -> Locality:
     >>> parse_locality("hot 0.9 of 0.1")
     Locality(name='hot', numbers=(0.9, 0.1))
     """
-    name, *words = text.split()
+    name = text.split(maxsplit=1)[0] if text.strip() else ""
     if name not in LOCALITIES:
         raise ConfigError(suggest("", name, LOCALITIES))
-    try:
-        numbers = tuple(float(word) for word in words if word != "of")
-    except ValueError:
-        numbers = ()
-    form = _FORMS[name].split()
-    allowed = all(0 < number <= 1 for number in numbers) or name == "zipf"
-    if len(words) != len(form) - 1 or len(numbers) != len(form) // 2 or not allowed:
-        raise ConfigError(f"expected a locality such as {_FORMS[name]!r}, got {text!r}")
+    form, example = _FORMS[name]
+    found = re.fullmatch(form, " ".join(text.split()))
+    numbers = tuple(map(float, found.groups())) if found else ()
+    if not found or (name == "hot" and not all(0 < number <= 1 for number in numbers)):
+        raise ConfigError(f"expected a locality such as {example!r}, got {text!r}")
     return Locality(name, numbers)
 
 
