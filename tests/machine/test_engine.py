@@ -1,0 +1,257 @@
+"""What every engine owes the machine: accesses in the order of (time, core), up to a horizon."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from cowmodel.catalog import ENGINES
+from cowmodel.engine.burst import Burst, Completion, Engine
+from cowmodel.errors import ConfigError, SegmentationFault
+from cowmodel.kernel.fault import Fault
+from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.process import Process
+from cowmodel.machine import EngineMaker
+from tests.machine.bench import prices
+from tests.toy import PAGE, boot
+
+HIT, TRAP, FLIP, COPY = 10, 100, 1000, 10_000
+FOREVER = 1 << 60
+COSTS = prices(hits=HIT, traps=TRAP, flips=FLIP, copied_bytes=COPY / PAGE)
+
+
+class Seen(NamedTuple):
+    """A fault as the observer is told of it."""
+
+    time_ps: int
+    core: int
+    pid: int
+    vpn: int
+    kind: str
+    cost_ps: int
+
+
+class Bench(NamedTuple):
+    """An engine, its kernel, and the faults that it told of."""
+
+    kernel: Kernel
+    engine: Engine
+    seen: list[Seen]
+
+    def process(self, pages: int = 8, populated: bool = False) -> Process:
+        process, _ = self.kernel.spawn()
+        heap, _ = self.kernel.mmap(process, pages * PAGE, at_page=0)
+        if populated:
+            self.kernel.populate(process, heap)
+        return process
+
+    def advance(self, horizon_ps: float = np.inf) -> list[Completion]:
+        """Advance until there is nothing to do before the horizon."""
+        return list(iter(lambda: self.engine.advance(horizon_ps), None))
+
+
+@pytest.fixture(params=list(ENGINES))
+def bench(request: pytest.FixtureRequest) -> Bench:
+    maker: EngineMaker = ENGINES[request.param]
+    kernel, seen = boot(), list[Seen]()
+
+    def observe(time_ps: int, core: int, process: Process, vpn: int, fault: Fault, cost_ps: int) -> None:
+        seen.append(Seen(time_ps, core, process.pid, vpn, fault.kind, cost_ps))
+
+    return Bench(kernel, maker(kernel, COSTS.cost_ps, observe), seen)
+
+
+def burst(process: Process, *pages: int, written: int = 1) -> Burst:
+    vpns = np.array(pages, np.int64)
+    return Burst(process, vpns, np.full(len(vpns), written, np.int64))
+
+
+# ------------------------------------------------------------------------ order
+def test_an_access_happens_when_it_begins_and_its_cost_moves_the_clock(bench: Bench):
+    process = bench.process()
+    bench.engine.start(0, burst(process, 0, 1, 2), 1000, FOREVER)
+
+    completions = bench.advance()
+
+    assert [(seen.time_ps, seen.vpn) for seen in bench.seen] == [(1000, 0), (1110, 1), (1220, 2)]
+    assert completions == [Completion(0, 1330)]
+
+
+def test_accesses_of_all_cores_happen_in_the_order_of_time(bench: Bench):
+    one, other = bench.process(), bench.process()
+    bench.engine.start(0, burst(one, 0, 1, 2), 0, FOREVER)
+    bench.engine.start(1, burst(other, 0, 1, 2), 50, FOREVER)
+
+    bench.advance()
+
+    assert [(seen.time_ps, seen.core) for seen in bench.seen] == [
+        (0, 0), (50, 1), (110, 0), (160, 1), (220, 0), (270, 1),
+    ]  # fmt: skip
+
+
+def test_at_the_same_time_the_lower_core_comes_first(bench: Bench):
+    parent = bench.process(populated=True)
+    child, _ = bench.kernel.fork(parent)
+    bench.engine.start(1, burst(parent, 3), 0, FOREVER)
+    bench.engine.start(0, burst(child, 3), 0, FOREVER)
+
+    bench.advance()
+
+    assert [(seen.core, seen.kind) for seen in bench.seen] == [(0, "cow_copy"), (1, "cow_reuse")]
+
+
+def test_who_comes_first_decides_who_copies(bench: Bench):
+    parent = bench.process(populated=True)
+    child, _ = bench.kernel.fork(parent)
+    bench.engine.start(0, burst(parent, 3), 1, FOREVER)
+    bench.engine.start(1, burst(child, 3), 0, FOREVER)
+
+    bench.advance()
+
+    assert [(seen.core, seen.kind) for seen in bench.seen] == [(1, "cow_copy"), (0, "cow_reuse")]
+
+
+def test_completions_come_in_the_order_of_time_and_core(bench: Bench):
+    processes = [bench.process(4, populated=True) for _ in range(3)]
+    for core, (process, accesses) in enumerate(zip(processes, (3, 1, 1), strict=True)):
+        bench.engine.start(core, burst(process, *range(accesses)), 0, FOREVER)
+
+    completions = bench.advance()
+
+    assert completions == [Completion(1, HIT), Completion(2, HIT), Completion(0, 3 * HIT)]
+
+
+# --------------------------------------------------------------- horizon, limit
+def test_an_access_begins_only_before_the_horizon(bench: Bench):
+    process = bench.process()
+    accesses = burst(process, 0, 1, 2)
+    bench.engine.start(0, accesses, 0, FOREVER)
+
+    before = [(bench.advance(horizon), accesses.done) for horizon in (0, 1, 110, 111)]
+
+    assert before == [([], 0), ([], 1), ([], 1), ([], 2)]
+
+
+def test_a_burst_goes_on_behind_the_horizon_as_if_there_had_been_none(bench: Bench):
+    process = bench.process()
+    bench.engine.start(0, burst(process, 0, 1, 2), 0, FOREVER)
+
+    completions = [bench.advance(horizon) for horizon in (50, 115, 1000)]
+
+    assert completions == [[], [], [Completion(0, 330)]]
+    assert [seen.time_ps for seen in bench.seen] == [0, 110, 220]
+
+
+def test_the_engine_stops_at_a_completion_before_it_makes_any_later_access(bench: Bench):
+    one, other = bench.process(), bench.process()
+    long = burst(other, *range(8))
+    bench.engine.start(0, burst(one, 0), 0, FOREVER)
+    bench.engine.start(1, long, 0, FOREVER)
+
+    completion = bench.engine.advance(np.inf)
+
+    assert completion == Completion(0, 110)
+    assert long.done <= 1
+
+
+def test_at_its_time_limit_a_burst_is_handed_back_unfinished(bench: Bench):
+    process = bench.process()
+    accesses = burst(process, 0, 1, 2)
+    bench.engine.start(0, accesses, 0, limit_ps=111)
+
+    completions = bench.advance()
+
+    assert completions == [Completion(0, 220)]
+    assert (accesses.done, accesses.finished) == (2, False)
+
+
+def test_a_burst_that_is_started_again_goes_on_where_it_was(bench: Bench):
+    process = bench.process()
+    accesses = burst(process, 0, 1, 2)
+    bench.engine.start(0, accesses, 0, limit_ps=110)
+    bench.advance()
+
+    bench.engine.start(1, accesses, 500, FOREVER)
+
+    assert bench.advance() == [Completion(1, 610 + 110)]
+    assert [(seen.core, seen.vpn) for seen in bench.seen] == [(0, 0), (1, 1), (1, 2)]
+
+
+def test_an_empty_burst_is_complete_when_it_starts(bench: Bench):
+    bench.engine.start(0, burst(bench.process()), 70, FOREVER)
+
+    assert bench.advance(70) == []
+    assert bench.advance(71) == [Completion(0, 70)]
+
+
+def test_an_idle_engine_has_no_completion(bench: Bench):
+    assert bench.engine.advance(np.inf) is None
+
+
+# ----------------------------------------------------------------------- faults
+def test_each_fault_is_told_of_once_with_its_cost(bench: Bench):
+    parent = bench.process(populated=True)
+    child, _ = bench.kernel.fork(parent)
+    bench.engine.start(0, burst(child, 5, 5, 5), 0, FOREVER)
+    bench.advance()
+
+    bench.engine.start(0, burst(parent, 5, 5), 50_000, FOREVER)
+    bench.advance()
+
+    assert bench.seen == [
+        Seen(0, 0, child.pid, 5, "cow_copy", TRAP + COPY),
+        Seen(50_000, 0, parent.pid, 5, "cow_reuse", TRAP + FLIP),
+    ]
+
+
+def test_an_access_that_hits_is_told_of_to_nobody(bench: Bench):
+    process = bench.process(populated=True)
+    bench.engine.start(0, burst(process, 0, 1, written=0), 0, FOREVER)
+
+    assert (bench.advance(), bench.seen) == ([Completion(0, 2 * HIT)], [])
+
+
+@pytest.mark.parametrize(("written", "kinds"), [(0, {"zero_map"}), (1, {"zero_fill"}), (999, {"zero_fill"})])
+def test_an_access_that_writes_no_byte_is_a_read(written: int, kinds: set[str], bench: Bench):
+    process = bench.process()
+    bench.engine.start(0, burst(process, 0, 1, written=written), 0, FOREVER)
+
+    bench.advance()
+
+    assert {seen.kind for seen in bench.seen} == kinds
+    assert process.written_bytes == 2 * written
+
+
+def test_a_fault_that_the_machine_cannot_handle_comes_out_of_advance(bench: Bench):
+    process = bench.process()
+    bench.engine.start(0, burst(process, 0, 40), 0, FOREVER)
+
+    with pytest.raises(SegmentationFault, match="process 1 wrote to page 0x28, outside its mappings"):
+        bench.advance()
+
+
+def test_a_core_runs_one_burst_at_a_time(bench: Bench):
+    process = bench.process()
+    bench.engine.start(0, burst(process, 0), 0, FOREVER)
+
+    with pytest.raises(AssertionError, match="core 0 is running a burst already"):
+        bench.engine.start(0, burst(process, 1), 0, FOREVER)
+
+
+# ----------------------------------------------------------------------- bursts
+@pytest.mark.parametrize(
+    ("vpns", "written", "kinds"),
+    [
+        (np.zeros(3, np.int32), np.zeros(3, np.int64), "int32[3] and int64[3]"),
+        (np.zeros(3, np.int64), np.zeros(3, np.float64), "int64[3] and float64[3]"),
+        (np.zeros(3, np.int64), np.zeros(2, np.int64), "int64[3] and int64[2]"),
+        (np.zeros(3, np.int64), np.zeros((3, 1), np.int64), "int64[3] and int64[3, 1]"),
+    ],
+)
+def test_a_burst_of_the_wrong_form_is_refused(vpns: np.ndarray, written: np.ndarray, kinds: str):
+    process, _ = boot().spawn()
+
+    with pytest.raises(ConfigError) as caught:
+        Burst(process, vpns, written)
+
+    assert str(caught.value) == f"burst: expected pages and bytes written, both int64[n], got {kinds}"
