@@ -88,11 +88,11 @@ def _read(path: Path, extending: tuple[Path, ...]) -> tuple[dict[str, Any], dict
         raise ConfigError(f"{path}: expected a cost preset in TOML; {problem}") from problem
     for key in document.keys() - _KEYS:
         raise ConfigError(f"{path}: {suggest('key', key, _KEYS)}")
-    for key, kind in _KEYS.items():
-        if not isinstance(document.get(key, "" if key == "extends" else None), kind):
-            raise ConfigError(
-                f"{path}: {key}: expected a {_KINDS[kind]}, got {document.get(key, 'nothing')!r}"
-            )
+    for key in _KEYS.keys() - {"extends"} - document.keys():
+        raise ConfigError(f"{path}: {key}: missing; expected a {_KINDS[_KEYS[key]]}")
+    for key, value in document.items():
+        if not isinstance(value, _KEYS[key]):
+            raise ConfigError(f"{path}: {key}: expected a {_KINDS[_KEYS[key]]}, got {value!r}")
     prices = _inherited(path, document["extends"], extending) if "extends" in document else {}
     for field, entry in document["prices"].items():
         prices[field] = _price(f"{path}: prices.{field}", field, entry)

@@ -73,4 +73,7 @@ class Engine(Protocol):
         """Let `core`, idle so far, run `burst` from `clock_ps` until it is done or reaches `limit_ps`."""
 
     def advance(self, horizon_ps: float) -> Completion | None:
-        """Run all cores up to `horizon_ps`; stop at the first completion, in order of (time, core)."""
+        """Make the accesses that begin before `horizon_ps`, in order of (time, core).
+
+        Stop at the first that ends a burst or reaches its limit; return None when there are none left.
+        """

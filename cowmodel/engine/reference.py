@@ -44,7 +44,7 @@ class ReferenceEngine:
         heapq.heappush(self._clocks, (clock_ps, core))
 
     def advance(self, horizon_ps: float) -> Completion | None:
-        """Run all cores up to `horizon_ps`; stop at the first completion, in order of (time, core)."""
+        """Make the accesses that begin before `horizon_ps`, in order of (time, core), up to a completion."""
         while self._clocks and self._clocks[0][0] < horizon_ps:
             clock, core = heapq.heappop(self._clocks)
             until = min(self._clocks[0], (horizon_ps, 0)) if self._clocks else (horizon_ps, 0)

@@ -141,7 +141,7 @@ def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) ->
     start = vpn & -window
     vpns = np.arange(max(start, vma.first), min(start + window, vma.end))
     slots, pfns = space.page_table.slots(vpns, 1), _held(vma, vpns, 1)
-    new = (kernel.arena.flat[slots] == 0) & (pfns > 0)
+    new = (slots != NO_SLOT) & (kernel.arena.flat[slots] == 0) & (pfns > 0)
     kernel.arena.flat[slots[new]] = with_frame(pfns[new], LEAF | WRITE)
     kernel.frames.share(pfns[new])
     return NOTHING

@@ -8,9 +8,10 @@ saver                    |--reads all of the heap-|exit
 import numpy as np
 from pydantic import Field
 
-from cowmodel.hardware.paging import Numbers
+from cowmodel.hardware.paging import Geometry, Numbers
 from cowmodel.kernel.address_space import Vma
 from cowmodel.program import Activity, Program
+from cowmodel.units import format_size
 from cowmodel.workload.locality import Draw, WriteLocality, object_accesses
 from cowmodel.workload.parameters import Duration, Period, Rate, Size
 from cowmodel.workload.streams import Streams
@@ -30,10 +31,18 @@ class SnapshotServer(HeapWorkload):
     save: Period = Field(description="time that the saver takes, from its first to its last page")
     after: Duration = Field(description="time of serving after the save should have ended")
 
+    def misfits(self, geometry: Geometry, memory_bytes: int) -> list[str]:
+        """Return, as `key: what`, the reasons why it cannot run on such a machine."""
+        reasons = super().misfits(geometry, memory_bytes)
+        if self.object > self.heap:
+            sizes = f"{format_size(self.heap)}, got {format_size(self.object)}"
+            reasons.append(f"object: expected at most the heap, which is {sizes}; write smaller objects")
+        return reasons
+
     def main(self, program: Program, streams: Streams) -> Activity:
         """Serve, fork, serve on."""
         heap = yield from self.load(program)
-        draw = self.locality.draw(max(1, self.heap // self.object), streams["objects"])
+        draw = self.locality.draw(self.heap // self.object, streams["objects"])
         start = program.now
         arrivals = start + self._arrivals(streams["arrivals"])
         early = arrivals < start + self.before

@@ -199,7 +199,7 @@ BAD = {
         "extend =",
         "no 'extend' among name, machine, extends, prices; did you mean 'extends'?",
     ),
-    "a key that is missing": Bad("machine =", "# machine =", "machine: expected a text, got "),
+    "a key that is missing": Bad("machine =", "# machine =", "machine: missing; expected a text"),
 }
 
 
