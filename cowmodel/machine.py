@@ -16,7 +16,7 @@ import simpy
 
 from cowmodel.cost.model import CostModel
 from cowmodel.engine.burst import Burst, Completion, Engine, Observer
-from cowmodel.errors import ConfigError
+from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.kernel.accounting import unmapped_cache_bytes, usage
 from cowmodel.kernel.fault import COPY, FLIP, Fault
 from cowmodel.kernel.kernel import Kernel
@@ -29,6 +29,8 @@ Activity = Generator[simpy.Event, Any, Any]
 
 EngineMaker = Callable[[Kernel, Callable[[Work], int], Observer], Engine]
 
+_MOST_SAMPLES = 1_000_000
+_WATCH_PS = 10**12
 _ACCESS = 2  # priority of completions: after SimPy's own URGENT 0 and NORMAL 1, then by core
 
 
@@ -56,9 +58,10 @@ class Machine:
         Engine class, given the kernel, the price of work and an observer of faults.
     cores : int
     quantum_ps : int
-        Time slice after which a process makes room for one that waits for a core.
+        Time slice after which a process makes room for one that waits for a core, when it next may: the
+        kernel is not preempted within a verb, nor is `populate`.
     sample_ps : int
-        Time between samples of memory; 0 for none but the last.
+        Time between samples of memory; 0 for those at structural events alone.
     record_faults : bool
         Whether `records.faults` is kept.
 
@@ -90,17 +93,13 @@ class Machine:
         self._queue: deque[simpy.Event] = deque()
         self._last_pid: dict[int, int] = {}
         self._running = 0
+        self._fullest = -1
         self._over = self.environment.event()
 
     @property
     def now(self) -> int:
         """Simulated time in picoseconds."""
         return int(self.environment.now)
-
-    @property
-    def written_bytes(self) -> int:
-        """Bytes that accesses of all processes, past ones too, have written."""
-        return sum(process.written_bytes for process in self.kernel.everyone)
 
     def launch(self, activity: Activity) -> None:
         """Let an activity begin now; the run is over when all have ended."""
@@ -109,15 +108,20 @@ class Machine:
 
     def run(self) -> Records:
         """Run until every process has exited; return what was recorded."""
-        if self._sample_ps:
-            self.environment.process(self._sampler())
+        self.environment.process(self._watch())
         self.environment.run(until=self._over)
         self.sample()
         return self.records
 
+    def sample_if_fuller(self) -> None:
+        """Record the memory if more of it is in use than at any sample so far."""
+        if self.kernel.frames.used > self._fullest:
+            self.sample()
+
     def sample(self) -> None:
         """Record the memory of every process and of the machine, as it is now."""
         kernel, page = self.kernel, self.kernel.geometry.page_bytes
+        self._fullest = max(self._fullest, kernel.frames.used)
         usages = [usage(kernel, process) for process in kernel.alive]
         faults = sum((process.faults for process in kernel.everyone), Counter[str]())
         self.records.samples.extend((self.now, one) for one in usages)
@@ -131,11 +135,11 @@ class Machine:
                 table_bytes=kernel.frames.table_pages * page,
                 entries=sum(one.entries for one in usages),
                 sharers=kernel.frames.total_sharers(),
-                faults=faults.total(),
+                minor_faults=faults.total(),
                 copies=sum(faults[kind] for kind in COPY),
                 flips=sum(faults[kind] for kind in FLIP),
                 copied_bytes=sum(process.copied_bytes for process in kernel.everyone),
-                written_bytes=self.written_bytes,
+                written_bytes=kernel.written_bytes,
             )
         )
 
@@ -145,24 +149,33 @@ class Machine:
         if not self._running:
             self._over.succeed()
 
-    def _sampler(self) -> Activity:
+    def _watch(self) -> Activity:
+        """Take samples; say so if nothing can happen any more, or too many are taken."""
         while True:
-            self.sample()
-            yield self.environment.timeout(self._sample_ps)
+            if self._sample_ps:
+                self.sample()
+            if len(self.records.memory) > _MOST_SAMPLES:
+                raise SimulationError(
+                    f"{_MOST_SAMPLES:,} samples of memory were taken; choose a larger run.sample_every"
+                )
+            yield self.environment.timeout(self._sample_ps or _WATCH_PS)
+            if self.environment.peek() == float("inf") and not self._bursts:
+                pids = ", ".join(str(process.pid) for process in self.kernel.alive)
+                raise SimulationError(f"processes {pids} wait for each other for ever; nothing else happens")
 
     def _advance(self, horizon_ps: float) -> None:
         while completion := self.engine.advance(min(horizon_ps, self.environment.peek())):
             self._complete(completion)
 
     def _complete(self, completion: Completion) -> None:
-        event = self._bursts.pop(completion.core)
-        event._ok, event._value = True, None
-        self.environment.schedule(event, _ACCESS + completion.core, completion.clock_ps - self.now)  # type: ignore[arg-type]
+        event, delay = self._bursts.pop(completion.core), completion.clock_ps - self.now
+        event._ok, event._value = True, None  # what succeed() does, which knows neither delay nor priority
+        self.environment.schedule(event, _ACCESS + completion.core, delay)  # type: ignore[arg-type]
 
     def _observe(
         self, time_ps: int, core: int, process: Process, vpn: int, fault: Fault, cost_ps: int
     ) -> None:
-        self.records.fault_costs[fault.kind, cost_ps] += 1
+        self.records.fault_counts[fault] += 1
         if self._record_faults:
             self.records.faults.append(
                 FaultRow(time_ps, core, process.pid, vpn, fault.kind, fault.work.copied_bytes, cost_ps)

@@ -102,12 +102,14 @@ class Program:
         while not burst.finished:
             core = yield from self._on_core()
             yield self.machine.burst(core, burst, self._slice_end)
+        self.machine.records.action_work += Work(hits=burst.done)
 
     def fork(self, main: "Main") -> Activity:
         """Fork; `main` acts as the child once the parent has paid. Return the child's program."""
         yield from self._on_core()
         child, work = self.machine.kernel.fork(self.process)
         yield from self._spend("fork", work, child.pid)
+        self.machine.sample_if_fuller()
         return start(self.machine, main, child)
 
     def spawn(self, main: "Main") -> Activity:
@@ -132,7 +134,15 @@ class Program:
         )
 
     def think(self, duration_ps: int) -> Activity:
-        """Do nothing for a while, off the core; for no time at all, go on."""
+        """Do nothing for a while, off the core; for no time at all, go on.
+
+        Raises
+        ------
+        ConfigError
+            If the duration is not a whole number of picoseconds, or negative.
+        """
+        if duration_ps < 0 or duration_ps != int(duration_ps):
+            raise ConfigError(f"think: expected whole picoseconds, at least 0, got {duration_ps!r}")
         if duration_ps:
             self._leave()
             yield self.machine.environment.timeout(duration_ps)
@@ -140,6 +150,7 @@ class Program:
     def exit(self) -> Activity:
         """End the process."""
         yield from self._on_core()
+        self.machine.sample_if_fuller()
         yield from self._spend("exit", self.machine.kernel.exit(self.process))
         self._leave()
         self.ended.succeed()
@@ -154,6 +165,7 @@ class Program:
         """Let the time of `work`, which has been done, pass."""
         assert self.core is not None
         cost = self.machine.costs.cost_ps(work)
+        self.machine.records.action_work += work
         self.machine.records.actions.append(
             ActionRow(
                 time_ps=self.now,
@@ -163,7 +175,7 @@ class Program:
                 child=child,
                 allocations=work.allocations,
                 copied_bytes=work.copied_bytes,
-                written_bytes=self.machine.written_bytes,
+                written_bytes=self.machine.kernel.written_bytes,
                 cost_ps=cost,
             )
         )
@@ -180,6 +192,7 @@ class Program:
             self.core = self.last_core = yield self.machine.acquire(self.last_core)
             switch = self.machine.switch_work(self.core, self.process.pid)
             if switch != NOTHING:
+                self.machine.records.action_work += switch
                 yield self.machine.environment.timeout(self.machine.costs.cost_ps(switch))
             self._slice_end = self.now + self.machine.quantum_ps
         return self.core

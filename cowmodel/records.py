@@ -8,6 +8,8 @@ from collections import Counter
 from typing import NamedTuple
 
 from cowmodel.kernel.accounting import Usage
+from cowmodel.kernel.fault import Fault
+from cowmodel.kernel.work import NOTHING
 
 
 class FaultRow(NamedTuple):
@@ -44,7 +46,8 @@ class MemoryRow(NamedTuple):
     """Memory of the machine at one time.
 
     `cached_bytes` are shared objects that nothing maps just now; `pss_bytes` and `entries` are sums over the
-    processes, so that pss + cached = used and entries = sharers. Events are counted from the start.
+    processes, so that pss + cached = used and entries = sharers. Faults are counted from the start on,
+    minor ones as `ru_minflt` does, with those of populate; copies and flips are kinds of faults.
     """
 
     time_ps: int
@@ -55,7 +58,7 @@ class MemoryRow(NamedTuple):
     table_bytes: int
     entries: int
     sharers: int
-    faults: int
+    minor_faults: int
     copies: int
     flips: int
     copied_bytes: int
@@ -69,9 +72,11 @@ class Records:
     ----------
     faults : list of FaultRow
         Empty unless the run records faults.
-    fault_costs : Counter of (kind, cost in ps)
-        How often each occurred; always kept.
+    fault_counts : Counter of Fault
+        How often each kind with its work occurred; always kept.
     actions : list of ActionRow
+    action_work : Work
+        Of all actions together.
     samples : list of (time in ps, Usage)
         Memory of each process.
     memory : list of MemoryRow
@@ -79,7 +84,8 @@ class Records:
 
     def __init__(self) -> None:
         self.faults: list[FaultRow] = []
-        self.fault_costs: Counter[tuple[str, int]] = Counter()
+        self.fault_counts: Counter[Fault] = Counter()
         self.actions: list[ActionRow] = []
+        self.action_work = NOTHING
         self.samples: list[tuple[int, Usage]] = []
         self.memory: list[MemoryRow] = []

@@ -23,6 +23,7 @@ SIZES = {"B": 1} | {
     for power, letter in enumerate("kMGT" if base == 1000 else "KMGT", start=1)
 }
 DURATIONS = {"ps": 1, "ns": 10**3, "us": 10**6, "µs": 10**6, "ms": 10**9, "s": 10**12}
+LARGEST = 1 << 61
 RATES = {"/s": 1, "/ms": 1000}
 
 _QUANTITY = re.compile(
@@ -132,9 +133,11 @@ def _unit_remedy(unit: str, units: Mapping[str, int]) -> str:
 
 
 def _whole(value: Decimal, text: object, base: str) -> int:
-    """Refuse a fraction of the smallest unit."""
+    """Refuse a fraction of the smallest unit, and what sums of would not fit 64 bits."""
     if value != value.to_integral_value():
         raise ConfigError(f"expected a whole number of {base}, got {text!r}")
+    if value > LARGEST:
+        raise ConfigError(f"expected at most {LARGEST:,} {base}, got {str(text)[:60]!r}")
     return int(value)
 
 

@@ -48,6 +48,8 @@ class Burst:
             raise ConfigError(
                 f"burst: expected pages and bytes written, both int64[n], got {kinds[0]} and {kinds[1]}"
             )
+        if len(self.written) and self.written.min() < 0:
+            raise ConfigError(f"burst: expected bytes written of at least 0, got {self.written.min()}")
 
     @property
     def finished(self) -> bool:

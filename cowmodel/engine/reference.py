@@ -59,16 +59,18 @@ class ReferenceEngine:
     def _serve(self, run: _Run, core: int, clock: int, until: tuple[float, int]) -> int:
         """Make accesses of one core while it is first in order; return its clock."""
         burst, touch = run.burst, self._kernel.touch
-        at, end = burst.done, len(run.vpns)
+        at, end, total = burst.done, len(run.vpns), 0
         while at < end and clock < run.limit_ps and (clock, core) < until:
             vpn, written = run.vpns[at], run.written[at]
             write = written > 0
             while not touch(burst.process, vpn, write):  # re-executed after each fault
                 clock += self._fault(burst, core, clock, vpn, write)
             clock += self._hit_ps
-            burst.process.written_bytes += written
+            total += written
             at += 1
         burst.done = at
+        burst.process.written_bytes += total
+        self._kernel.written_bytes += total
         return clock
 
     def _fault(self, burst: Burst, core: int, clock: int, vpn: int, write: bool) -> int:

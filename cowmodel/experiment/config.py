@@ -23,13 +23,14 @@ from cowmodel.cost.model import load_preset
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.experiment.document import Document, document, flat
 from cowmodel.experiment.validation import located, validated
+from cowmodel.kernel.state import check_memory
 from cowmodel.workload.parameters import (
     Count,
     Duration,
     Existing,
+    Expected,
     Parameters,
     Period,
-    Positive,
     Read,
     Size,
     problem,
@@ -73,25 +74,28 @@ class Preset(Read):
         return path
 
 
-class Machine(Parameters):
+Cores = Annotated[int, Field(ge=1, le=4096), Expected("a whole number from 1 to 4096")]
+
+
+class MachineTable(Parameters):
     """Hardware, prices and engine."""
 
     paging: Annotated[str, Listed("a name from `cowmodel list pagings`", "PAGINGS")]
     memory: Size = Field(description="physical memory")
-    cores: Positive = Field(description="processor cores")
+    cores: Cores = Field(description="processor cores")
     quantum: Period = Field(description="time slice of a process where processes share a core")
     costs: Annotated[Path, Preset("a name from `cowmodel list costs` or a TOML file")]
     engine: Annotated[str, Listed("a name from `cowmodel list engines`", "ENGINES")]
 
 
-class Policy(Parameters):
+class PolicyTable(Parameters):
     """What the kernel chooses."""
 
     # Pydantic's models have a method `copy`.
     copying: Annotated[str, Listed("a name from `cowmodel list policies`", "POLICIES")] = Field(alias="copy")
 
 
-class Run(Parameters):
+class RunTable(Parameters):
     """How a run is made and what it records."""
 
     seed: Count = Field(description="entropy of all random streams")
@@ -121,13 +125,13 @@ class Configuration:
 
     document: Document
     inputs: dict[str, str]
-    machine: Machine
-    policy: Policy
+    machine: MachineTable
+    policy: PolicyTable
     workload: Workload
-    run: Run
+    run: RunTable
 
 
-SECTIONS: dict[str, type[Parameters]] = {"machine": Machine, "policy": Policy, "run": Run}
+SECTIONS: dict[str, type[Parameters]] = {"machine": MachineTable, "policy": PolicyTable, "run": RunTable}
 TABLES = ("machine", "policy", "workload", "run")
 
 
@@ -176,12 +180,20 @@ def check(raw: Document, where: str, folder: Path) -> Configuration:
         except ConfigError as error:
             wrong += str(error).splitlines()
     if not wrong:
-        machine = sections["machine"]
-        misfits = sections["workload"].misfits(catalog.PAGINGS[machine.paging], machine.memory)
-        wrong = [f"workload.{misfit}" for misfit in misfits]
+        wrong = _misfits(sections["machine"], sections["workload"])
     if wrong:
         raise located(where, wrong)
     return Configuration(raw, _digests(sections), **sections)
+
+
+def _misfits(machine: MachineTable, workload: Workload) -> list[str]:
+    """Return the reasons why the tables, each right by itself, do not go together."""
+    geometry = catalog.PAGINGS[machine.paging]
+    try:
+        check_memory(geometry, machine.memory)
+    except ConfigError as problem:
+        return [f"machine.{problem}"]
+    return [f"workload.{misfit}" for misfit in workload.misfits(geometry, machine.memory)]
 
 
 def _section(name: str, raw: Document, folder: Path) -> Parameters:

@@ -55,7 +55,7 @@ def read_toml(path: Path) -> Document:
         raise ConfigError(f"{path}: expected a TOML file: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: expected a TOML file, got bytes that are no UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets as deep
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
 
 
@@ -93,7 +93,7 @@ def _value(text: str) -> object:
     """Read a TOML value; what is none is text."""
     try:
         table = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return table["value"] if len(table) == 1 else text
 

@@ -10,12 +10,15 @@ import pandas as pd
 
 from cowmodel import catalog
 from cowmodel.cost.model import load_preset
+from cowmodel.errors import SimulationError
 from cowmodel.experiment.config import Configuration
 from cowmodel.kernel.fault import COPY, FLIP, KINDS
 from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.work import Work
 from cowmodel.machine import Machine
 from cowmodel.program import start
 from cowmodel.records import ActionRow, FaultRow, MemoryRow, Records
+from cowmodel.units import format_duration
 from cowmodel.workload.streams import Streams
 
 _PS_PER_US, _PS_PER_MS = 10**6, 10**9
@@ -48,7 +51,10 @@ def simulate(configuration: Configuration, replication: int) -> Outcome:
     machine = build(configuration)
     streams = Streams(configuration.run.seed, replication)
     start(machine, partial(configuration.workload.main, streams=streams))
-    records = machine.run()
+    try:
+        records = machine.run()
+    except SimulationError as problem:
+        raise type(problem)(f"after {format_duration(machine.now)} of simulated time: {problem}") from problem
     return Outcome(summarise(machine, records), _tables(records))
 
 
@@ -71,40 +77,41 @@ def build(configuration: Configuration) -> Machine:
 def summarise(machine: Machine, records: Records) -> dict[str, Any]:
     """Return the numbers of a run that has ended."""
     forks = [row for row in records.actions if row.action == "fork"]
-    counts = {kind: 0 for kind in KINDS} | _counts(records)
-    fault_costs = Counter[int]()
-    for (_, cost), count in records.fault_costs.items():
-        fault_costs[cost] += count
-    by_faults, by_forks = sum(counts[kind] for kind in COPY), sum(row.allocations for row in forks)
+    kinds, costs, work = _faults(machine, records)
+    copies = sum(kinds[kind] for kind in COPY), sum(row.allocations for row in forks)
+    flips = sum(kinds[kind] for kind in FLIP)
     copied = {
         "by_faults": sum(process.copied_bytes for process in machine.kernel.everyone),
         "by_forks": sum(row.copied_bytes for row in forks),
     }
-    written = machine.written_bytes - (forks[0].written_bytes if forks else 0)
+    written = machine.kernel.written_bytes - (forks[0].written_bytes if forks else 0)
     return {
         "simulated_ms": machine.now / _PS_PER_MS,
         "processes": len(machine.kernel.everyone),
         "forks": len(forks),
         "fork_us": distribution(Counter(row.cost_ps for row in forks)),
-        "faults": counts,
-        "fault_us": distribution(fault_costs),
-        "copies": {"total": by_faults + by_forks, "by_faults": by_faults, "by_forks": by_forks},
-        "flips": sum(counts[kind] for kind in FLIP),
+        "faults": {kind: kinds[kind] for kind in KINDS},
+        "fault_us": distribution(costs),
+        "copies": {"total": sum(copies), "by_faults": copies[0], "by_forks": copies[1]},
+        "flips": {"total": work.flips, "by_faults": flips, "by_search": work.flips - flips},
         "copied_bytes": copied,
         "written_bytes": written,
         "write_amplification": sum(copied.values()) / written if written else None,
         "peak_bytes": _peaks(machine),
         "accounting": _accounting(records),
+        "work": work._asdict(),
         "assumed_prices": machine.costs.assumed,
     }
 
 
-def _counts(records: Records) -> Counter[str]:
-    """Return the faults of accesses by kind."""
-    counts = Counter[str]()
-    for (kind, _), count in records.fault_costs.items():
-        counts[kind] += count
-    return counts
+def _faults(machine: Machine, records: Records) -> tuple[Counter[str], Counter[int], Work]:
+    """Return the faults of accesses by kind and by cost in ps, and the work of everything."""
+    kinds, costs, work = Counter[str](), Counter[int](), records.action_work
+    for fault, count in records.fault_counts.items():
+        kinds[fault.kind] += count
+        costs[machine.costs.cost_ps(fault.work)] += count
+        work += Work(*(count * field for field in fault.work))
+    return kinds, costs, work
 
 
 def distribution(costs: Counter[int]) -> dict[str, float | None]:

@@ -136,7 +136,10 @@ def read_table(run: PlannedRun, name: str) -> pd.DataFrame:
     if not path.exists():
         has = ", ".join(sorted(file.stem for file in run.folder.glob("*.parquet")))
         raise ConfigError(f"tables: no {name!r} among {has or 'none'}")
-    return pd.read_parquet(path)
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+        raise ConfigError(f"{path}: expected the table of a finished run; remove the folder") from error
 
 
 @contextmanager

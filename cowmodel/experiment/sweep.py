@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -42,7 +42,7 @@ class ExperimentFile(Parameters):
     base: FilePath = Field(description="the configuration that is varied")
     replications: Positive = Field(description="runs of each point, each with its own streams")
     sweep: tuple[Sweep, ...] = Field(min_length=1, description="one or more tables [[sweep]]")
-    tables: tuple[str, ...] = ()
+    tables: tuple[Literal["faults", "actions", "samples", "memory"], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from cowmodel.errors import OutOfMemory
 from cowmodel.hardware.paging import Numbers
 
 ZERO_FRAME = 0
+MOST_FRAMES = 1 << 31  # frame numbers are kept in 32 bits where there are many
 
 
 class FrameTable:
@@ -77,8 +78,9 @@ class FrameTable:
         room += self._freed_count - self.table_pages
         if ceiling < self._fresh or room < demand.get(1, 0):
             raise OutOfMemory(
-                f"memory: expected room for {_spoken(demand)}, found {self.free:,} frames free of"
-                f" {self.total:,}; give the machine more memory or the workload less"
+                f"memory: expected room for {_spoken(demand)}, found {self.free:,} of {self.total:,} frames"
+                f" free, {self._kept():,} of them kept as huge ones; give the machine more memory or the"
+                " workload less"
             )
 
     def allocate(self, count: int, pages: int = 1) -> Numbers:
@@ -127,6 +129,9 @@ class FrameTable:
         low, high = self.sharers[: self._fresh], self.sharers[self._ceiling :]
         return int(low.sum(dtype=np.int64) + high.sum(dtype=np.int64))
 
+    def _kept(self) -> int:
+        return sum(pages * len(heads) for pages, heads in self._freed_large.items())
+
     def _charge(self, frames: int) -> None:
         self.used += frames
         self.peak = max(self.peak, self.used + self.table_pages)
@@ -147,7 +152,9 @@ class FrameTable:
 
 def _spoken(demand: Mapping[int, int]) -> str:
     return " and ".join(
-        f"{count:,} frames" if pages == 1 else f"{count:,} runs of {pages:,} frames"
+        f"{count:,} more frame{'s' * (count > 1)}"
+        if pages == 1
+        else f"{count:,} aligned run{'s' * (count > 1)} of {pages:,} frames"
         for pages, count in sorted(demand.items())
         if count
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cowmodel.hardware.arena import Arena
 from cowmodel.hardware.paging import (
@@ -16,6 +17,7 @@ from cowmodel.hardware.paging import (
     FRAME_SHIFT,
     LARGE,
     PRESENT,
+    SPECIAL,
     TABLE,
     Numbers,
     Words,
@@ -44,6 +46,17 @@ class Block:
     rows: Numbers
     firsts: Numbers
     entries: Words
+
+    @property
+    def owned(self) -> NDArray[np.bool_]:
+        """Which entries map a frame that counts sharers, bool[n, E]."""
+        owned: NDArray[np.bool_] = self.entries & np.uint64(PRESENT | SPECIAL) == PRESENT
+        return owned
+
+    @property
+    def pfns(self) -> Numbers:
+        """The frames that those entries map, int64[k]."""
+        return frame_of(self.entries[self.owned])
 
 
 class PageTable:

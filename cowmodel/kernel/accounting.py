@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cowmodel.hardware.paging import PRESENT, SPECIAL, frame_of
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.state import KernelState
 
@@ -40,8 +39,7 @@ def usage(kernel: KernelState, process: Process) -> Usage:
     for vma in process.memory.vmas:
         leaf = kernel.geometry.leaf_pages(vma.level)
         for block in process.memory.page_table.blocks(vma.level, vma.first, vma.last):
-            owned = block.entries & np.uint64(PRESENT | SPECIAL) == PRESENT
-            counts = np.bincount(kernel.frames.sharers[frame_of(block.entries[owned])], minlength=2)
+            counts = np.bincount(kernel.frames.sharers[block.pfns], minlength=2)
             entries += int(counts.sum())
             resident += int(counts.sum()) * leaf
             proportional += float((counts[1:] / np.arange(1, len(counts))).sum()) * leaf

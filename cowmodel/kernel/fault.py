@@ -1,5 +1,6 @@
 """Page faults: what an access does that the page table does not permit.
 
+    a permitted one  nothing: the fault was spurious
     no entry         private: a zeroed frame of its own, or for a read the shared zero frame
                      shared:  the object's frame, zeroed if it is new
     read-only entry  the zero frame: replaced; otherwise the policy says copy or flip
@@ -44,7 +45,7 @@ FILL, COPY, FLIP = (
     ("cow_copy", "htlb_copy"),
     ("cow_reuse", "htlb_reuse"),
 )
-KINDS = ("zero_map", "zero_replace", "shared_map", *FILL, *COPY, *FLIP)
+KINDS = ("spurious", "zero_map", "zero_replace", "shared_map", *FILL, *COPY, *FLIP)
 
 
 class Fault(NamedTuple):
@@ -70,9 +71,12 @@ def resolve(kernel: KernelState, process: Process, vpn: int, write: bool) -> Fau
         verb = "wrote to" if write else "read"
         raise SegmentationFault(f"process {process.pid} {verb} page {vpn:#x}, outside its mappings")
     slot = space.page_table.walk(vpn, vma.level)
-    if slot != NO_SLOT and kernel.arena.words[slot]:
+    word = kernel.arena.words[slot] if slot != NO_SLOT else 0
+    if not word:
+        return _missing(kernel, space, vma, vpn, write)
+    if write and not word & WRITE:
         return _write_protected(kernel, vma, vpn, slot)
-    return _missing(kernel, space, vma, vpn, write)
+    return Fault("spurious", Work(traps=1))
 
 
 def _missing(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, write: bool) -> Fault:
@@ -85,7 +89,9 @@ def _missing(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, write
     here = np.array([vpn & -kernel.geometry.leaf_pages(vma.level)])
     if vma.shared:
         work = fill(kernel, space, vma, here, write)
-        return Fault("shared_map", work if write or large else work + _map_around(kernel, space, vma, vpn))
+        if not (write or large):
+            _map_around(kernel, space, vma, vpn)
+        return Fault("shared_map", work)
     if write or large:
         return Fault(FILL[large], fill(kernel, space, vma, here, write))
     kernel.frames.require({1: space.page_table.missing(1, here)})
@@ -135,8 +141,8 @@ def _frames_for(kernel: KernelState, vma: Vma, heads: Numbers, leaf: int) -> Num
     return pfns
 
 
-def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) -> Work:
-    """Map the neighbours of `vpn` that the shared object already has, in the same fault."""
+def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) -> None:
+    """Map the neighbours of `vpn` that the shared object already has; the fault's price covers them."""
     window = max(1, FAULT_AROUND_BYTES // kernel.geometry.page_bytes)
     start = vpn & -window
     vpns = np.arange(max(start, vma.first), min(start + window, vma.end))
@@ -144,7 +150,6 @@ def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) ->
     new = (slots != NO_SLOT) & (kernel.arena.flat[slots] == 0) & (pfns > 0)
     kernel.arena.flat[slots[new]] = with_frame(pfns[new], LEAF | WRITE)
     kernel.frames.share(pfns[new])
-    return NOTHING
 
 
 def _write_protected(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault:

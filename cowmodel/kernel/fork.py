@@ -13,11 +13,8 @@ import numpy as np
 from cowmodel.hardware.page_table import Block, PageTable
 from cowmodel.hardware.paging import (
     ACCESSED,
-    PRESENT,
-    SPECIAL,
     WRITE,
     Words,
-    frame_of,
     leaf_bits,
     with_frame,
     write_protect,
@@ -74,7 +71,7 @@ def _copy_tables(kernel: KernelState, parent: AddressSpace, child: AddressSpace,
 
 def _share(kernel: KernelState, block: Block) -> tuple[Words, Work]:
     """Write-protect a block of the parent's entries; return what the child gets."""
-    kernel.frames.share(_owned(block.entries)[0])
+    kernel.frames.share(block.pfns)
     writable = block.entries & np.uint64(WRITE) != 0
     protected = np.where(writable, write_protect(block.entries), block.entries)
     kernel.arena.rows[block.rows] ^= block.entries ^ protected
@@ -85,10 +82,9 @@ def _copy(kernel: KernelState, block: Block, level: int) -> tuple[Words, Work]:
     """Copy every frame of a block of the parent's entries; return what the child gets."""
     leaf = kernel.geometry.leaf_pages(level)
     entries = block.entries & _NOT_ACCESSED
-    old, owned = _owned(entries)
-    new = kernel.frames.allocate(len(old), leaf)
+    new = kernel.frames.allocate(int(block.owned.sum()), leaf)
     kernel.frames.share(new)
-    entries[owned] = with_frame(new, leaf_bits(level, write=True)) & _NOT_ACCESSED
+    entries[block.owned] = with_frame(new, leaf_bits(level, write=True)) & _NOT_ACCESSED
     copied = len(new) * leaf * kernel.geometry.page_bytes
     return entries, Work(allocations=len(new), copied_bytes=copied)
 
@@ -105,7 +101,7 @@ def _demand(kernel: KernelState, parent: AddressSpace, written: list[Vma]) -> Co
         if eager:
             blocks = parent.page_table.blocks(vma.level, vma.first, vma.last)
             leaf = kernel.geometry.leaf_pages(vma.level)
-            demand[leaf] += sum(len(_owned(block.entries)[0]) for block in blocks)
+            demand[leaf] += sum(int(block.owned.sum()) for block in blocks)
     demand[1] += len(tables)
     return demand
 
@@ -127,11 +123,11 @@ def _drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int
     """Empty the entries of `vma` in first..end and let go of their frames."""
     work, leaf = Work(), kernel.geometry.leaf_pages(vma.level)
     for block in space.page_table.blocks(vma.level, first, end - 1):
-        pfns, owned = _owned(block.entries)
+        pfns = block.pfns
         kernel.arena.rows[block.rows] ^= block.entries
         work += Work(drops=int(np.count_nonzero(block.entries)), frees=kernel.frames.drop(pfns, leaf))
         if vma.shared is None:
-            table, index = np.nonzero(owned)
+            table, index = np.nonzero(block.owned)
             work += flip_last_sharers(kernel, block.firsts[table] + index * leaf, pfns, vma.level)
     return work
 
@@ -155,9 +151,3 @@ def exit_space(kernel: KernelState, space: AddressSpace) -> Work:
     work = unmap(kernel, space, 0, kernel.geometry.user_pages)
     space.page_table.free_root()
     return work
-
-
-def _owned(entries: Words) -> tuple[np.ndarray, np.ndarray]:
-    """Return the frames with sharers that `entries` map, int64[n], and where, bool of their shape."""
-    owned = entries & np.uint64(PRESENT | SPECIAL) == PRESENT
-    return frame_of(entries[owned]), owned

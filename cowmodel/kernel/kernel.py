@@ -4,6 +4,7 @@ Every verb returns the `Work` it took, beside what it made. A verb that raises h
 
 Examples
 --------
+>>> from cowmodel import PAGINGS
 >>> from cowmodel.policy.copying import LastSharerFlip
 >>> kernel = Kernel(PAGINGS["x86-64"], memory_bytes=1 << 24, policy=LastSharerFlip())
 >>> parent, _ = kernel.spawn()
@@ -18,7 +19,7 @@ import numpy as np
 
 from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.hardware.page_table import NO_SLOT, PageTable
-from cowmodel.hardware.paging import ACCESSED, DIRTY, PAGINGS, PRESENT, WRITE, Numbers
+from cowmodel.hardware.paging import ACCESSED, DIRTY, PRESENT, WRITE, Numbers
 from cowmodel.kernel import fault as faults
 from cowmodel.kernel.address_space import AddressSpace, SharedObject, Vma
 from cowmodel.kernel.backing import BASE, Backing
@@ -28,9 +29,8 @@ from cowmodel.kernel.process import Process
 from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import NOTHING, Work
 
+FLUSH_CEILING = 33  # Linux: tlb_single_page_flush_ceiling; more pages are cheaper to flush all at once
 _LOWEST_BYTES = 1 << 40  # where mappings start, clear of null pointers and aligned to every leaf
-
-__all__ = ["PAGINGS", "Kernel"]
 
 
 class Kernel(KernelState):
@@ -138,7 +138,10 @@ class Kernel(KernelState):
 
         Raises
         ------
+        SimulationError
+            If the parent has exited.
         OutOfMemory
+            If its tables, and with an eager policy its frames, do not fit.
         """
         space, work = fork_space(self, parent.memory)
         return self._enter(space, parent), work
@@ -158,16 +161,31 @@ class Kernel(KernelState):
             raise SimulationError(f"process {process.pid} unmaps pages that are not all in that mapping")
         if first % leaf or pages % leaf:
             raise SimulationError(f"process {process.pid} unmaps part of a huge page of {leaf} base pages")
-        start = vma.first + first
-        return Work(mappings=1, flushes=1) + unmap(self, process.memory, start, start + pages)
+        start, leafs = vma.first + first, pages // leaf
+        flush = Work(invalidations=leafs) if leafs <= FLUSH_CEILING else Work(flushes=1)
+        return Work(mappings=1) + flush + unmap(self, process.memory, start, start + pages)
 
     def exec(self, process: Process) -> Work:
-        """Replace the memory of `process` by an empty address space."""
+        """Replace the memory of `process` by an empty address space.
+
+        Raises
+        ------
+        SimulationError
+            If it has exited.
+        OutOfMemory
+            If there is no room for a root table beside those that it gives up.
+        """
         old, process.space = process.memory, self._new_space()
         return Work(execs=1, pgd_tables=1) + exit_space(self, old)
 
     def exit(self, process: Process) -> Work:
-        """End `process`; its parent may wait for it, its children have no parent any more."""
+        """End `process`; its parent may wait for it, its children have no parent any more.
+
+        Raises
+        ------
+        SimulationError
+            If it has exited already.
+        """
         space, process.space = process.memory, None
         for child in process.children:
             child.parent = None

@@ -2,7 +2,7 @@
 
 from cowmodel.errors import ConfigError
 from cowmodel.hardware.arena import Arena
-from cowmodel.hardware.frames import FrameTable
+from cowmodel.hardware.frames import MOST_FRAMES, FrameTable
 from cowmodel.hardware.paging import Geometry
 from cowmodel.kernel.choices import CopyPolicy
 from cowmodel.kernel.process import Process
@@ -27,18 +27,35 @@ class KernelState:
         By pid; exited ones stay until their parent has waited for them.
     everyone : list of Process
         Every process that ever was, in order of pid.
+    written_bytes : int
+        Bytes that accesses of all of them have written.
     """
 
     def __init__(self, geometry: Geometry, memory_bytes: int, policy: CopyPolicy) -> None:
-        if memory_bytes < 2 * geometry.page_bytes:
-            raise ConfigError(f"memory: expected two frames or more, got {format_size(memory_bytes)}")
+        check_memory(geometry, memory_bytes)
         self.geometry, self.policy = geometry, policy
         self.frames = FrameTable(memory_bytes // geometry.page_bytes - 1)
         self.arena = Arena(geometry, self.frames)
         self.processes: dict[int, Process] = {}
         self.everyone: list[Process] = []
+        self.written_bytes = 0
 
     @property
     def alive(self) -> list[Process]:
         """Processes that have not exited."""
         return [process for process in self.processes.values() if process.space]
+
+
+def check_memory(geometry: Geometry, memory_bytes: int) -> None:
+    """Refuse a size of physical memory that cannot be modelled.
+
+    Raises
+    ------
+    ConfigError
+    """
+    least, most = 2 * geometry.page_bytes, MOST_FRAMES * geometry.page_bytes
+    if not least <= memory_bytes < most:
+        raise ConfigError(
+            f"memory: expected from {format_size(least)} to less than {format_size(most)} with"
+            f" {geometry.name}, got {format_size(memory_bytes)}"
+        )

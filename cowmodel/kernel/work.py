@@ -78,10 +78,6 @@ class Work(NamedTuple):
         """Return the work of both."""
         return Work(*map(int.__add__, self, other))
 
-    def times(self, count: int) -> "Work":
-        """Return the work of doing this `count` times."""
-        return Work(*(count * field for field in self))
-
 
 NOTHING = Work()
 

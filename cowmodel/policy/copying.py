@@ -13,7 +13,10 @@ from cowmodel.kernel.choices import AtFork, AtWrite
 
 
 class CopyOnWrite:
-    """Share at fork; every write to a read-only entry copies, the last sharer's too."""
+    """Share at fork; every write to a read-only entry copies, the last sharer's too.
+
+    That goes for a huge page as well that a first read has mapped read-only.
+    """
 
     def at_fork(self) -> AtFork:
         """Share."""

@@ -60,7 +60,7 @@ def _drawn(code: Path, tables: dict[str, pd.DataFrame]) -> Figure:
     """Run the experiment's own code; what goes wrong in it is told with its line."""
     try:
         figure = _loaded(code).draw(tables)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [str(at.lineno) for at in frames if at.filename == str(code.absolute())]
         place = ":".join([str(code), *lines[-1:]])

@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 from scipy import sparse
 
-from cowmodel.hardware.paging import PRESENT, SPECIAL, Numbers, frame_of
+from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 
@@ -37,11 +37,9 @@ def incidence(kernel: Kernel) -> tuple[list[Process], sparse.csr_array, Numbers]
     for row, process in enumerate(processes):
         for vma in process.memory.vmas:
             for block in process.memory.page_table.blocks(vma.level, vma.first, vma.last):
-                owned = block.entries & np.uint64(PRESENT | SPECIAL) == PRESENT
-                pfns = frame_of(block.entries[owned])
-                sizes[pfns] = kernel.geometry.leaf_bytes(vma.level)
-                rows.append(np.full(len(pfns), row))
-                columns.append(pfns)
+                sizes[block.pfns] = kernel.geometry.leaf_bytes(vma.level)
+                rows.append(np.full(len(block.pfns), row))
+                columns.append(block.pfns)
     where = np.concatenate(rows), np.concatenate(columns)
     ones = np.ones(len(where[0]), np.int64)
     return processes, sparse.csr_array((ones, where), shape=(len(processes), len(sizes))), sizes

@@ -1,6 +1,7 @@
 """The summary of a run as a table for people."""
 
 import math
+import re
 from typing import Any
 
 import pandas as pd
@@ -72,7 +73,7 @@ def readable(name: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "none" if value is None else str(value)
     for unit, unit_ps in DURATIONS.items():
-        if f"_{unit}" in name:
+        if re.search(rf"_{unit}\b", name):
             return format_duration(round(value * unit_ps))
     if "_bytes" in name:
         return format_size(round(value))

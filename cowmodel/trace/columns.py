@@ -102,11 +102,6 @@ class Trace:
         """Size of the page space, holes between areas included."""
         return max(area.first_page + area.pages for area in self.areas)
 
-    @property
-    def mapped_pages(self) -> int:
-        """Pages in all areas."""
-        return sum(area.pages for area in self.areas)
-
     def resident_pages(self) -> Integers:
         """Pages that must be resident before the first record: the parent's history.
 

@@ -23,6 +23,7 @@ from cowmodel.trace.text import Table, read_table
 
 HEADER = "t_us,proc,mode,ec,area,page,class"
 PRESENT, WRITE = 1, 2
+MOST_US = 10**12  # 11 days, whose picoseconds fit 64 bits
 PS_PER_US = 1_000_000
 
 
@@ -35,7 +36,7 @@ def read_faults(path: Path, content: bytes, name: str) -> Trace:
         If a field or the description of the run is missing or wrong, with its line.
     """
     table = read_table(path, content)
-    recorded_us = table.integers("t_us")
+    recorded_us = table.integers("t_us", least=-MOST_US, most=MOST_US)
     order = np.argsort(recorded_us, kind="stable")
     is_child = table.flags("proc", {"P": False, "C": True})[order]
     areas = _areas(table)
@@ -43,7 +44,7 @@ def read_faults(path: Path, content: bytes, name: str) -> Trace:
     error_code = table.integers("ec", least=0)[order]
     fork_us = min(0, int(recorded_us[order][is_child].min(initial=0)))
     time_ps = (recorded_us[order] - fork_us) * PS_PER_US
-    exit_ps = (int(_described(table, "child_exit_us", r"\d+")) - fork_us) * PS_PER_US
+    exit_ps = (int(_described(table, "child_exit_us", r"\d{1,12}")) - fork_us) * PS_PER_US
     return Trace(
         name=name,
         time_ps=time_ps,

@@ -74,6 +74,8 @@ def read_logs(path: Path, contents: dict[Path, bytes], name: str) -> Trace:
     parts = [_reduce(life, lives) for life in lives.values()]
     process = np.repeat(np.arange(len(parts), dtype=np.int32), [len(p.page) for p in parts])
     opened = np.concatenate([part.opened for part in parts])
+    if not len(opened):
+        raise ConfigError(f"{path}: expected data accesses, got none; record with --trace-mem=yes")
     order = np.lexsort((process, opened))
     opened = opened[order]
     areas, page = compact(np.concatenate([part.page for part in parts])[order])

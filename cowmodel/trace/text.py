@@ -61,8 +61,10 @@ class Table:
     comments: tuple[str, ...]
     columns: Mapping[str, tuple[str, ...]]
 
-    def integers(self, name: str, base: int = 10, least: int | None = None) -> Integers:
-        """Read a column of whole numbers, none below `least`."""
+    def integers(
+        self, name: str, base: int = 10, least: int | None = None, most: int | None = None
+    ) -> Integers:
+        """Read a column of whole numbers from `least` to `most`."""
         fields = self.columns[name]
         try:
             values = np.array([int(field, base) for field in fields], dtype=np.int64)
@@ -71,6 +73,9 @@ class Table:
         if least is not None and values.min() < least:
             row = int(np.argmax(values < least))
             raise self.error(row, f"expected {name} of at least {least}, got {fields[row]!r}")
+        if most is not None and values.max() > most:
+            row = int(np.argmax(values > most))
+            raise self.error(row, f"expected {name} of at most {most}, got {fields[row]!r}")
         return values
 
     def flags(self, name: str, meaning: Mapping[str, bool]) -> Flags:

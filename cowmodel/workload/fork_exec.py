@@ -24,7 +24,7 @@ class ForkExec(HeapWorkload):
     )
     commands: Positive = Field(description="commands, one after the other")
     child_writes: Count = Field(description="pages of the heap that a forked child writes before exec")
-    image: Size = Field(description="memory that the command touches")
+    image: Size = Field(description="memory that the command touches, in base pages")
     rewritten: Fraction = Field(
         description="share of the heap's leafs that the parent writes meanwhile, at random"
     )

@@ -13,12 +13,12 @@ Type             In the file        In the program
 ``Count``        ``0``              int, at least 0
 ``Positive``     ``1``              int, at least 1
 ``Fraction``     ``0.25``           float, 0 to 1
-``Density``      ``0.5``            float, above 0 to 1
 ``FilePath``     ``"sort.csv.gz"``  Path that exists
 ``PageBacking``  ``"base"``         Backing
 ===============  =================  =========================
 """
 
+import glob
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,7 +159,7 @@ class Existing(Read):
     def read(self, text: str, folder: Path) -> Path:
         """Find it."""
         path = folder / text
-        if not path.exists():
+        if not (path.exists() or any(path.parent.glob(f"{glob.escape(path.name)}.*"))):
             raise problem(
                 f"no file or folder {str(path)!r}; a path is relative to the configuration's folder"
             )
@@ -170,9 +170,8 @@ Size = Annotated[int, Quantity("a size such as '4 KiB'", parse_size, " B", 1)]
 Duration = Annotated[int, Quantity("a duration such as '250 ns'", parse_duration, " ns")]
 Period = Annotated[int, Quantity("a duration above 0 such as '1 ms'", parse_duration, " ns", 1)]
 Rate = Annotated[float, Quantity("a rate such as '2000/s'", parse_rate, "/s")]
-Count = Annotated[int, Field(ge=0), Expected("a whole number of at least 0")]
-Positive = Annotated[int, Field(ge=1), Expected("a whole number of at least 1")]
+Count = Annotated[int, Field(ge=0, le=2**31), Expected("a whole number from 0 to 2^31")]
+Positive = Annotated[int, Field(ge=1, le=2**31), Expected("a whole number from 1 to 2^31")]
 Fraction = Annotated[float, Field(ge=0, le=1), Expected("a fraction between 0 and 1")]
 PageBacking = Annotated[Backing, Parsed("a backing such as 'base' or 'hugetlb 2 MiB'", parse_backing)]
-Density = Annotated[float, Field(gt=0, le=1), Expected("a fraction above 0 and at most 1")]
 FilePath = Annotated[Path, Existing("the path of a file")]

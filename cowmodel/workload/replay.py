@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
-from cowmodel.hardware.paging import Numbers
+from cowmodel.errors import ConfigError
+from cowmodel.hardware.paging import Geometry, Numbers
 from cowmodel.kernel.address_space import Vma
 from cowmodel.program import Activity, Main, Program
 from cowmodel.trace.columns import Trace
@@ -27,6 +28,14 @@ class Replay(Workload):
 
     trace: FilePath = Field(description="the trace: a table of faults or pages, or lackey logs")
     write_bytes: Positive = Field(description="bytes that each recorded write stands for")
+
+    def misfits(self, geometry: Geometry, memory_bytes: int) -> list[str]:
+        """Return, as `key: what`, the reasons why it cannot run on such a machine."""
+        try:
+            read_trace(self.trace)
+        except ConfigError as problem:
+            return [f"trace: {problem}"]
+        return super().misfits(geometry, memory_bytes)
 
     def main(self, program: Program, streams: Streams) -> Activity:
         """Map the areas, make resident what was so before the trace, and play the root's records."""

@@ -19,6 +19,7 @@ from cowmodel.workload.workload import HeapWorkload
 
 _CHUNKS = 64  # the saver reads, then writes out, this many parts
 _PS_PER_S = 10**12
+_MOST_REQUESTS = 10**9
 
 
 class SnapshotServer(HeapWorkload):
@@ -37,6 +38,11 @@ class SnapshotServer(HeapWorkload):
         if self.object > self.heap:
             sizes = f"{format_size(self.heap)}, got {format_size(self.object)}"
             reasons.append(f"object: expected at most the heap, which is {sizes}; write smaller objects")
+        if (requests := self.rate * self._span / _PS_PER_S) > _MOST_REQUESTS:
+            reasons.append(
+                f"rate: expected at most {_MOST_REQUESTS:,} requests in all, got {requests:.3g};"
+                " lower the rate or serve for a shorter time"
+            )
         return reasons
 
     def main(self, program: Program, streams: Streams) -> Activity:
@@ -69,8 +75,12 @@ class SnapshotServer(HeapWorkload):
             yield from program.access(heap, pages, written=0)
             yield from program.think(max(0, start + self.save * part // _CHUNKS - program.now))
 
+    @property
+    def _span(self) -> int:
+        """Time in which requests arrive, ps."""
+        return self.before + self.save + self.after
+
     def _arrivals(self, rng: np.random.Generator) -> Numbers:
         """Return the times of all requests, ps since the server started to serve."""
-        span = self.before + self.save + self.after
-        count = rng.poisson(self.rate * span / _PS_PER_S)
-        return np.sort(rng.integers(span, size=count))  # a Poisson process, given its count
+        count = rng.poisson(self.rate * self._span / _PS_PER_S)
+        return np.sort(rng.integers(self._span, size=count))  # a Poisson process, given its count

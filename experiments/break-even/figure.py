@@ -14,6 +14,7 @@ LEAF_BYTES = {
     ("arm64-16k", "base"): 16 << 10,
     ("arm64-64k", "base"): 64 << 10,
     ("x86-64", "hugetlb 2 MiB"): 2 << 20,
+    ("x86-64", "hugetlb 1 GiB"): 1 << 30,
 }
 # Prices of the preset: fixed part of a copying fault, and copying.
 FAULT_US, COPY_US_PER_BYTE = 1.92, 1 / 10_670
@@ -62,7 +63,7 @@ def _map(axes: Axes, runs: pd.DataFrame) -> None:
             markersize=3,
             label=name,
         )
-    sizes = np.geomspace(4 << 10, 2 << 20, 200)
+    sizes = np.geomspace(4 << 10, 1 << 30, 200)
     copy_us = sizes * COPY_US_PER_BYTE
     axes.plot(100 * copy_us / (FAULT_US + copy_us), sizes, "k-", label="f* = copy / (fault + copy)")
     axes.set(xlabel="written pages [%]", title="which costs less", yscale="log")

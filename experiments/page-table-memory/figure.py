@@ -24,17 +24,17 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
                 looks[name] if levels == "4 levels" else {"marker": "x", "color": "grey", "linestyle": "none"}
             )
             label = name if levels == "4 levels" else ("5 levels" if count == 1 else None)
-            left.plot(1 / group["workload.density"], group["tables_mib"], label=label, **style)
+            left.plot(group["workload.every"], group["tables_mib"], label=label, **style)
     left.axhline(DATA_MIB, color="red", linewidth=0.7)
     left.text(1, DATA_MIB * 1.15, "the data", color="red", fontsize=7)
     left.set(xscale="log", yscale="log", ylabel="page tables [MiB]", xlabel="mapped / resident pages [1]")
     left.legend(loc="upper left", bbox_to_anchor=(0.0, 0.93))
-    densities = [1.0, 0.0625, 0.001953125]
-    looks = series_style([_name(density) for density in densities])
-    for density in densities:
-        group = runs[(runs["workload.density"] == density) & (runs["levels"] == "4 levels")]
+    spreads = [1, 16, 512]
+    looks = series_style([_name(every) for every in spreads])
+    for every in spreads:
+        group = runs[(runs["workload.every"] == every) & (runs["levels"] == "4 levels")]
         right.plot(
-            1 + group["workload.workers"], group["tables_mib"], label=_name(density), **looks[_name(density)]
+            1 + group["workload.workers"], group["tables_mib"], label=_name(every), **looks[_name(every)]
         )
     right.axhline(DATA_MIB, color="red", linewidth=0.7)
     right.set(xscale="log", xlabel="processes [1]")
@@ -45,5 +45,5 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def _name(density: float) -> str:
-    return "dense" if density == 1 else f"one page in {round(1 / density)}"
+def _name(every: int) -> str:
+    return "dense" if every == 1 else f"one page in {every}"

@@ -457,8 +457,3 @@ def test_work_adds_up_field_by_field():
     total = Work(traps=1, copied_bytes=4096) + Work(traps=2, flips=1)
 
     assert total == Work(traps=3, copied_bytes=4096, flips=1)
-
-
-def test_work_done_several_times_is_each_field_as_often():
-    assert Work(traps=2, copied_bytes=10).times(3) == Work(traps=6, copied_bytes=30)
-    assert Work(traps=2).times(0) == NOTHING
