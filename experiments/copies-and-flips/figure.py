@@ -16,7 +16,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Draw copies, faults and the tree."""
     runs = tables["runs"].copy()
     runs["copies_a_page"] = runs["copies.total"] / PAGES
-    runs["faults_a_page"] = (runs["copies.by_faults"] + runs["flips"]) / PAGES
+    runs["faults_a_page"] = (runs["copies.by_faults"] + runs["flips.by_faults"]) / PAGES
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(TWO_COLUMNS_IN, 2.4))
     _lines(left, runs, "copies_a_page", "copies a page")
     _lines(middle, runs, "faults_a_page", "faults a page")

@@ -49,7 +49,7 @@ def _shell(axes: Axes, runs: pd.DataFrame) -> None:
     parts = {
         "copied at fork": (runs["copies.by_forks"], "#E69F00", "..."),
         "copied by faults": (runs["copies.by_faults"], "#0072B2", ""),
-        "flipped": (runs["flips"], "#56B4E9", "///"),
+        "flipped": (runs["flips.total"], "#56B4E9", "///"),
     }
     for name, (values, colour, hatch) in parts.items():
         axes.bar(

@@ -372,11 +372,29 @@ def test_memory_is_sampled_at_each_period_and_at_the_end():
     assert [row.time_ps for row in machine.records.memory] == [0, 150, 300, 450, 500]
 
 
-def test_without_a_period_memory_is_sampled_at_the_end_alone():
+def test_without_a_period_memory_is_sampled_when_it_is_fuller_and_at_the_end():
     machine = run(bench(prices(traps=100)), fresh_pages(5))
 
-    (last,) = machine.records.memory
+    full, last = machine.records.memory
+    assert (full.time_ps, full.processes, full.used_bytes) == (500, 1, 5 * PAGE)
     assert (last.time_ps, last.processes, last.used_bytes, last.table_bytes) == (500, 0, 0, 0)
+
+
+def test_a_deadlock_is_said_with_the_processes_that_wait():
+    def main(program: Program) -> Activity:
+        yield from program.wait(program)
+
+    with pytest.raises(SimulationError, match="processes 1 wait for each other for ever"):
+        run(bench(prices()), main)
+
+
+@pytest.mark.parametrize("duration", [-1, 0.5])
+def test_thinking_takes_whole_picoseconds(duration: float):
+    def main(program: Program) -> Activity:
+        yield from program.think(duration)  # type: ignore[arg-type]
+
+    with pytest.raises(ConfigError, match="think: expected whole picoseconds"):
+        run(bench(prices()), main)
 
 
 def test_a_sample_shows_the_memory_of_its_moment():
@@ -386,6 +404,7 @@ def test_a_sample_shows_the_memory_of_its_moment():
         (0, 0),
         (2, 2),
         (3, 3),
+        (4, 4),
         (0, 4),
     ]
 
@@ -501,7 +520,7 @@ def test_a_segmentation_fault_in_a_burst_ends_the_simulation():
 
 
 def test_running_out_of_memory_in_a_burst_ends_the_simulation():
-    with pytest.raises(OutOfMemory, match="expected room for 1 frames, found 0 frames free of 16"):
+    with pytest.raises(OutOfMemory, match="expected room for 1 more frame, found 0 of 16 frames free"):
         run(bench(prices(), frames=16), fresh_pages(20))
 
 

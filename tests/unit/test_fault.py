@@ -431,6 +431,7 @@ def test_every_fault_has_a_kind_that_is_listed():
         for process in (child, parent):
             kernel.write(process, heap.first)
         kernel.write(child, heap.last)
+        kernel.fault(child, heap.last, write=True)  # of an access that is permitted by now
         seen |= parent.faults.keys() | child.faults.keys()
 
     assert seen == set(KINDS)
@@ -527,6 +528,6 @@ def test_running_out_says_what_was_needed_what_was_free_and_what_to_do():
         kernel.write(parent, heap.last)
 
     assert str(caught.value) == (
-        "memory: expected room for 1 frames, found 0 frames free of 6;"
+        "memory: expected room for 1 more frame, found 0 of 6 frames free, 0 of them kept as huge ones;"
         " give the machine more memory or the workload less"
     )

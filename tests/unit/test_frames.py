@@ -167,7 +167,8 @@ def test_the_refusal_says_what_was_asked_what_is_free_and_what_to_do():
         table.require({1: 1950, 512: 1})
 
     assert str(caught.value) == (
-        "memory: expected room for 1,950 frames and 1 runs of 512 frames, found 1,900 frames free of 2,000;"
+        "memory: expected room for 1,950 more frames and 1 aligned run of 512 frames,"
+        " found 1,900 of 2,000 frames free, 0 of them kept as huge ones;"
         " give the machine more memory or the workload less"
     )
 

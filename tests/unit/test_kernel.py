@@ -62,11 +62,12 @@ def test_a_spawn_without_a_frame_for_the_root_leaves_everything_as_it_was():
     assert len(kernel.everyone) == 1
 
 
-def test_a_machine_of_fewer_than_two_frames_is_refused():
+@pytest.mark.parametrize(("memory_bytes", "got"), [(8191, "8 KiB"), (8 << 40, "8 TiB")])
+def test_a_machine_of_fewer_than_two_or_too_many_frames_is_refused(memory_bytes: int, got: str):
     with pytest.raises(ConfigError) as caught:
-        Kernel(TOY, 8191, LastSharerFlip())
+        Kernel(TOY, memory_bytes, LastSharerFlip())
 
-    assert str(caught.value) == "memory: expected two frames or more, got 8 KiB"
+    assert str(caught.value) == f"memory: expected from 8 KiB to less than 8 TiB with toy, got {got}"
 
 
 # ------------------------------------------------------------------------ mmap

@@ -26,7 +26,7 @@ def test_unmapping_all_of_a_mapping_frees_its_frames_and_its_tables():
 
     work = kernel.munmap(parent, heap)
 
-    assert work == Work(mappings=1, flushes=1, drops=6, frees=6)
+    assert work == Work(mappings=1, invalidations=6, drops=6, frees=6)
     assert (parent.memory.vmas, parent.memory.page_table.tables) == ([], [0, 0, 0, 1])
     assert (kernel.frames.used, kernel.frames.table_pages) == (0, 1)
     assert not kernel.frames.sharers.any()
@@ -152,7 +152,7 @@ def test_unmapping_a_page_that_another_process_shares_frees_no_frame(policy: str
 
     work = kernel.munmap(child, parts(child)[0], 1, 2)
 
-    assert work == Work(mappings=1, flushes=1, drops=2)
+    assert work == Work(mappings=1, invalidations=2, drops=2)
     assert picture(kernel, parent, heap) == [OURS, LEFT, LEFT]
     assert kernel.frames.used == 3
 
@@ -163,7 +163,7 @@ def test_the_last_sharer_of_what_is_unmapped_is_flipped_at_once_where_the_kernel
 
     work = kernel.munmap(child, parts(child)[0], 1, 2)
 
-    assert work == Work(mappings=1, flushes=1, drops=2, searches=2, flips=2)
+    assert work == Work(mappings=1, invalidations=2, drops=2, searches=2, flips=2)
     assert picture(kernel, parent, heap) == [OURS, MINE, MINE]
 
 
@@ -306,3 +306,14 @@ def test_exit_of_all_processes_leaves_nothing():
 
     assert (kernel.frames.used, kernel.frames.table_pages, kernel.frames.total_sharers()) == (0, 0, 0)
     assert kernel.processes == {}
+
+
+@pytest.mark.parametrize(("pages", "work"), [(33, {"invalidations": 33}), (34, {"flushes": 1})])
+def test_unmapping_more_than_33_pages_flushes_all_translations_at_once(pages: int, work: dict[str, int]):
+    kernel, parent, heap = scene(pages=pages, frames=80)
+
+    done = kernel.munmap(parent, heap)
+
+    assert {
+        name: done._asdict()[name] for name in ("invalidations", "flushes") if done._asdict()[name]
+    } == work

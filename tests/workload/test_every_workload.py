@@ -25,7 +25,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "prefork-server": {
         "heap": "256 KiB",
         "backing": "base",
-        "density": 0.5,
+        "every": 2,
         "workers": 3,
         "written": 0.25,
         "read": 0.5,

@@ -14,7 +14,7 @@ def prefork(policy: str = "cow-flip", **keys: Any) -> Play:
     usual = {
         "heap": "256 KiB",
         "backing": "base",
-        "density": 1.0,
+        "every": 1,
         "workers": 3,
         "written": 0.25,
         "read": 0.5,
@@ -63,9 +63,9 @@ def test_the_worker_with_more_lifetime_ends_later():
     assert long.machine.now - short.machine.now == 79 * 10**9
 
 
-@pytest.mark.parametrize(("density", "every"), [(1.0, 1), (0.5, 2), (0.25, 4), (0.1, 10)])
-def test_at_a_lower_density_the_same_pages_are_spread_over_more(density: float, every: int):
-    played = prefork(density=density, written=1.0, read=0.0)
+@pytest.mark.parametrize("every", [1, 2, 4, 10])
+def test_with_one_page_in_so_many_resident_the_same_pages_are_spread_over_more(every: int):
+    played = prefork(every=every, written=1.0, read=0.0)
 
     assert played.faults == {"zero_fill": PAGES, "cow_copy": 3 * PAGES}
     assert sorted(played.pages(2)) == list(range(0, PAGES * every, every))

@@ -1,0 +1,52 @@
+"""What is committed in results/ belongs to what is committed in experiments/."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cowmodel.experiment.sweep import read_experiment
+from cowmodel.report.draw import draw
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENTS = sorted(path.parent for path in (ROOT / "experiments").glob("*/experiment.toml"))
+
+
+def name_of(folder: Path) -> str:
+    return folder.name
+
+
+@pytest.mark.parametrize("folder", EXPERIMENTS, ids=name_of)
+def test_every_figure_is_drawn_from_its_committed_tables_byte_for_byte(folder: Path, tmp_path: Path):
+    committed = ROOT / "results" / folder.name
+    for table in committed.glob("*.csv"):
+        shutil.copy(table, tmp_path)
+
+    drawn = draw(folder, tmp_path)
+
+    assert len(drawn) == 3
+    for path in drawn:
+        assert path.read_bytes() == (committed / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("folder", EXPERIMENTS, ids=name_of)
+def test_the_committed_table_has_a_row_for_each_run_of_the_experiment(folder: Path):
+    experiment = read_experiment(folder)
+
+    runs = pd.read_csv(ROOT / "results" / folder.name / "runs.csv")
+
+    assert len(runs) == len(experiment.points) * experiment.file.replications
+    assert (runs["accounting.most_unaccounted_bytes"] < 1).all()
+    assert (runs["accounting.most_uncounted_sharers"] == 0).all()
+    assert (runs["accounting.left_bytes"] == 0).all()
+
+
+@pytest.mark.parametrize("folder", EXPERIMENTS, ids=name_of)
+def test_the_committed_provenance_tells_the_question_and_what_came_out(folder: Path):
+    said = json.loads((ROOT / "results" / folder.name / "provenance.json").read_text())
+
+    assert said["experiment"]["question"] == read_experiment(folder).file.question
+    assert said["experiment"]["outcome"]
+    assert said["missing"] == []
