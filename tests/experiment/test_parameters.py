@@ -74,7 +74,7 @@ def test_a_size_of_nothing_is_refused() -> None:
 
 
 def test_text_is_no_count() -> None:
-    assert refusal(Count, "3") == "expected a whole number of at least 0, got '3'"
+    assert refusal(Count, "3") == "expected a whole number from 0 to 2^31, got '3'"
 
 
 def test_true_is_neither_count_nor_size() -> None:
