@@ -70,16 +70,14 @@ def read_logs(path: Path, contents: dict[Path, bytes], name: str) -> Trace:
     """
     logs = {log.pid: log for log in (read_log(p, content) for p, content in contents.items())}
     lives = _line_up(path, logs)
-    number = {pid: at for at, pid in enumerate(lives)}
     parts = [_reduce(life, lives) for life in lives.values()]
     process = np.repeat(np.arange(len(parts), dtype=np.int32), [len(p.page) for p in parts])
     opened = np.concatenate([part.opened for part in parts])
     if not len(opened):
         raise ConfigError(f"{path}: expected data accesses, got none; record with --trace-mem=yes")
     order = np.lexsort((process, opened))
-    opened = opened[order]
     areas, page = compact(np.concatenate([part.page for part in parts])[order])
-    ends = sorted((int(life.ticks[-1]) + 1, number[pid]) for pid, life in lives.items())
+    forks, exits = _family(lives, opened[order])
     return Trace(
         name=name,
         time_ps=None,
@@ -89,13 +87,21 @@ def read_logs(path: Path, contents: dict[Path, bytes], name: str) -> Trace:
         count=np.concatenate([part.count for part in parts])[order],
         expects_fault=None,
         areas=areas,
-        forks=tuple(
-            Fork(number[life.parent], number[pid], int(np.searchsorted(opened, life.begin)))
-            for pid, life in lives.items()
-            if life.parent is not None
-        ),
-        exits=tuple(Exit(who, int(np.searchsorted(opened, tick))) for tick, who in ends),
+        forks=forks,
+        exits=exits,
     )
+
+
+def _family(lives: dict[int, _Life], opened: Integers) -> tuple[tuple[Fork, ...], tuple[Exit, ...]]:
+    """Say before which record, opened at these ticks, each process was forked and ended."""
+    number = {pid: at for at, pid in enumerate(lives)}
+    forks = tuple(
+        Fork(number[life.parent], number[pid], int(np.searchsorted(opened, life.begin)))
+        for pid, life in lives.items()
+        if life.parent is not None
+    )
+    ends = sorted((int(life.ticks[-1]) + 1, number[pid]) for pid, life in lives.items())
+    return forks, tuple(Exit(who, int(np.searchsorted(opened, tick))) for tick, who in ends)
 
 
 def _reduce(life: _Life, lives: dict[int, _Life]) -> Reduced:
