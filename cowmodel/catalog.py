@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cowmodel.cost.model import PRESETS
+from cowmodel.engine.compiled import CompiledEngine
 from cowmodel.engine.reference import ReferenceEngine
 from cowmodel.hardware.paging import PAGINGS
 from cowmodel.kernel.choices import CopyPolicy
@@ -33,6 +34,6 @@ WORKLOADS: dict[str, type[Workload]] = {
     "trace": Replay,
 }
 
-ENGINES: dict[str, EngineMaker] = {"reference": ReferenceEngine}
+ENGINES: dict[str, EngineMaker] = {"reference": ReferenceEngine, "compiled": CompiledEngine}
 
 COSTS: dict[str, Path] = {path.stem: path for path in sorted(PRESETS.glob("*.toml"))}

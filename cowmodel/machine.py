@@ -18,11 +18,10 @@ from cowmodel.cost.model import CostModel
 from cowmodel.engine.burst import Burst, Completion, Engine, Observer
 from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.kernel.accounting import unmapped_cache_bytes, usage
-from cowmodel.kernel.fault import COPY, FLIP, Fault
+from cowmodel.kernel.fault import COPY, FLIP
 from cowmodel.kernel.kernel import Kernel
-from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
-from cowmodel.records import FaultRow, MemoryRow, Records
+from cowmodel.records import MemoryRow, Records
 
 Activity = Generator[simpy.Event, Any, Any]
 """What SimPy runs."""
@@ -84,9 +83,9 @@ class Machine:
     ) -> None:
         if cores < 1 or quantum_ps < 1:
             raise ConfigError(f"machine: expected a core and a quantum, got {cores} cores, {quantum_ps} ps")
-        self.kernel, self.costs, self.records = kernel, costs, Records()
-        self.quantum_ps, self._sample_ps, self._record_faults = quantum_ps, sample_ps, record_faults
-        self.engine = make_engine(kernel, costs.cost_ps, self._observe)
+        self.kernel, self.costs, self.records = kernel, costs, Records(record_faults)
+        self.quantum_ps, self._sample_ps = quantum_ps, sample_ps
+        self.engine = make_engine(kernel, costs.cost_ps, self.records)
         self.environment = MergedEnvironment(self._advance)
         self._bursts: dict[int, simpy.Event] = {}
         self._idle = list(range(cores))
@@ -171,15 +170,6 @@ class Machine:
         event, delay = self._bursts.pop(completion.core), completion.clock_ps - self.now
         event._ok, event._value = True, None  # what succeed() does, which knows neither delay nor priority
         self.environment.schedule(event, _ACCESS + completion.core, delay)  # type: ignore[arg-type]
-
-    def _observe(
-        self, time_ps: int, core: int, process: Process, vpn: int, fault: Fault, cost_ps: int
-    ) -> None:
-        self.records.fault_counts[fault] += 1
-        if self._record_faults:
-            self.records.faults.append(
-                FaultRow(time_ps, core, process.pid, vpn, fault.kind, fault.work.copied_bytes, cost_ps)
-            )
 
     def burst(self, core: int, burst: Burst, limit_ps: int) -> simpy.Event:
         """Start `burst` on `core`; the event fires when it is done or `limit_ps` is reached."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cowmodel.engine.burst import Burst
-from cowmodel.errors import ConfigError
+from cowmodel.errors import ConfigError, SegmentationFault
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
@@ -97,7 +97,17 @@ class Program:
         yield from self.access_vpns(vma.first + pages, written)
 
     def access_vpns(self, vpns: Numbers, written: Numbers | int) -> Activity:
-        """Access pages by their numbers, wherever they are mapped."""
+        """Access pages by their numbers, wherever they are mapped.
+
+        Raises
+        ------
+        SegmentationFault
+            If a page is outside the address space; before any access is made.
+        """
+        if len(vpns) and not 0 <= vpns.min() <= vpns.max() < self.machine.kernel.geometry.user_pages:
+            wrong = vpns.min() if vpns.min() < 0 else vpns.max()
+            pid = self.process.pid
+            raise SegmentationFault(f"process {pid} accesses page {wrong:#x}, outside the address space")
         burst = Burst(self.process, vpns, np.broadcast_to(np.asarray(written, np.int64), vpns.shape))
         while not burst.finished:
             core = yield from self._on_core()

@@ -5,10 +5,15 @@ samples   memory of each process, now and then          memory    the machine's 
 """
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
 
 from cowmodel.kernel.accounting import Usage
 from cowmodel.kernel.fault import Fault
+from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import NOTHING
 
 
@@ -68,10 +73,13 @@ class MemoryRow(NamedTuple):
 class Records:
     """The tables of one run, in order of time.
 
+    Parameters
+    ----------
+    keep_faults : bool
+        Whether every fault gets a row, or is only counted.
+
     Attributes
     ----------
-    faults : list of FaultRow
-        Empty unless the run records faults.
     fault_counts : Counter of Fault
         How often each kind with its work occurred; always kept.
     actions : list of ActionRow
@@ -82,10 +90,47 @@ class Records:
     memory : list of MemoryRow
     """
 
-    def __init__(self) -> None:
-        self.faults: list[FaultRow] = []
+    def __init__(self, keep_faults: bool) -> None:
+        self._keep_faults = keep_faults
+        self._fault_rows: list[FaultRow] = []
+        self._fault_batches: list[Mapping[str, Any]] = []
         self.fault_counts: Counter[Fault] = Counter()
         self.actions: list[ActionRow] = []
         self.action_work = NOTHING
         self.samples: list[tuple[int, Usage]] = []
         self.memory: list[MemoryRow] = []
+
+    def fault(self, time_ps: int, core: int, process: Process, vpn: int, fault: Fault, cost_ps: int) -> None:
+        """Take note of one fault."""
+        self.fault_counts[fault] += 1
+        if self._keep_faults:
+            copied = fault.work.copied_bytes
+            self._fault_rows.append(FaultRow(time_ps, core, process.pid, vpn, fault.kind, copied, cost_ps))
+
+    def faults(self, counts: Mapping[Fault, int], columns: Callable[[], Mapping[str, Any]]) -> None:
+        """Take note of many faults, later than those before."""
+        self.fault_counts.update(counts)
+        if self._keep_faults:
+            self._settle()
+            self._fault_batches.append(columns())
+
+    def fault_table(self) -> pd.DataFrame:
+        """Return a row a fault; none unless they are kept."""
+        self._settle()
+        if not self._fault_batches:
+            return pd.DataFrame(columns=FaultRow._fields)
+        fields = FaultRow._fields
+        return pd.DataFrame({name: np.concatenate([b[name] for b in self._fault_batches]) for name in fields})
+
+    def fault_rows(self) -> list[FaultRow]:
+        """Return a `FaultRow` a fault; none unless they are kept."""
+        return [FaultRow(*row) for row in self.fault_table().itertuples(index=False)]
+
+    def _settle(self) -> None:
+        """Turn the rows that came one by one into columns."""
+        if self._fault_rows:
+            columns = zip(FaultRow._fields, zip(*self._fault_rows, strict=True), strict=True)
+            self._fault_batches.append(
+                {name: np.array(values, object if name == "kind" else np.int64) for name, values in columns}
+            )
+            self._fault_rows = []

@@ -8,9 +8,11 @@
 An access happens, with all its faults, when it begins; its cost moves the clock of its core.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
 
 from cowmodel.errors import ConfigError
 from cowmodel.hardware.paging import Numbers
@@ -43,10 +45,13 @@ class Burst:
 
     def __post_init__(self) -> None:
         """Refuse what no engine could carry out."""
-        kinds = [f"{column.dtype}{list(column.shape)}" for column in (self.vpns, self.written)]
-        if kinds != [f"int64[{len(self.vpns)}]"] * 2:
+        pages, written = self.vpns, self.written
+        if not (
+            pages.dtype == written.dtype == np.int64 and pages.ndim == 1 and pages.shape == written.shape
+        ):
             raise ConfigError(
-                f"burst: expected pages and bytes written, both int64[n], got {kinds[0]} and {kinds[1]}"
+                "burst: expected pages and bytes written, both int64[n], got"
+                f" {pages.dtype}{list(pages.shape)} and {written.dtype}{list(written.shape)}"
             )
         if len(self.written) and self.written.min() < 0:
             raise ConfigError(f"burst: expected bytes written of at least 0, got {self.written.min()}")
@@ -64,8 +69,14 @@ class Completion(NamedTuple):
     clock_ps: int
 
 
-Observer = Callable[[int, int, Process, int, Fault, int], None]
-"""Told of each fault: time in ps, core, process, page, fault, cost in ps."""
+class Observer(Protocol):
+    """Is told of each fault, in the order of time."""
+
+    def fault(self, time_ps: int, core: int, process: Process, vpn: int, fault: Fault, cost_ps: int) -> None:
+        """Take note of one."""
+
+    def faults(self, counts: Mapping[Fault, int], columns: Callable[[], Mapping[str, Any]]) -> None:
+        """Take note of many: how often each occurred; `columns()` has the fields of `FaultRow`."""
 
 
 class Engine(Protocol):

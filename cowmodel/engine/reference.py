@@ -27,12 +27,12 @@ class ReferenceEngine:
     kernel : Kernel
     price : callable
         Work to picoseconds.
-    observe : Observer
+    observer : Observer
         Told of each fault.
     """
 
-    def __init__(self, kernel: Kernel, price: Callable[[Work], int], observe: Observer) -> None:
-        self._kernel, self._price, self._observe = kernel, price, observe
+    def __init__(self, kernel: Kernel, price: Callable[[Work], int], observer: Observer) -> None:
+        self._kernel, self._price, self._observer = kernel, price, observer
         self._hit_ps = price(Work(hits=1))
         self._runs: dict[int, _Run] = {}
         self._clocks: list[tuple[int, int]] = []  # heap of (clock, core)
@@ -76,5 +76,5 @@ class ReferenceEngine:
     def _fault(self, burst: Burst, core: int, clock: int, vpn: int, write: bool) -> int:
         fault = self._kernel.fault(burst.process, vpn, write)
         cost = self._price(fault.work)
-        self._observe(clock, core, burst.process, vpn, fault, cost)
+        self._observer.fault(clock, core, burst.process, vpn, fault, cost)
         return cost

@@ -17,7 +17,7 @@ from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.work import Work
 from cowmodel.machine import Machine
 from cowmodel.program import start
-from cowmodel.records import ActionRow, FaultRow, MemoryRow, Records
+from cowmodel.records import ActionRow, MemoryRow, Records
 from cowmodel.units import format_duration
 from cowmodel.workload.streams import Streams
 
@@ -158,7 +158,7 @@ def _accounting(records: Records) -> dict[str, Any]:
 def _tables(records: Records) -> dict[str, pd.DataFrame]:
     samples = [{"time_ps": time} | asdict(one) for time, one in records.samples]
     return {
-        "faults": pd.DataFrame(records.faults, columns=FaultRow._fields),
+        "faults": records.fault_table(),
         "actions": pd.DataFrame(records.actions, columns=ActionRow._fields),
         "samples": pd.DataFrame(samples),
         "memory": pd.DataFrame(records.memory, columns=MemoryRow._fields),

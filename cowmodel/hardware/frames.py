@@ -19,6 +19,9 @@ from cowmodel.hardware.paging import Numbers
 ZERO_FRAME = 0
 MOST_FRAMES = 1 << 31  # frame numbers are kept in 32 bits where there are many
 
+# Places in `FrameTable.counters`, which compiled code shares.
+USED, TABLES, PEAK, PEAK_TABLES, FRESH, CEILING, FREED = range(7)
+
 
 class FrameTable:
     """Physical memory of a fixed size.
@@ -34,21 +37,41 @@ class FrameTable:
         Entries that map each frame; a large frame is counted at its first.
     cached : bool[total + 1]
         Frames that a shared object holds, so that they stay without a sharer.
-    used, table_pages : int
-        Frames that hold data; frames that hold page tables.
-    peak, peak_tables : int
-        The most of both together, and of tables, so far.
+    freed : int32[total + 1]
+        The stack of freed base frames.
+    counters : int64[7]
+        Frames that hold data; that hold page tables; the most of both together, and of tables, so far;
+        where untouched memory starts and ends; how many base frames are on the stack.
     """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.sharers = np.zeros(total + 1, np.int32)
         self.cached = np.zeros(total + 1, np.bool_)
-        self.used = self.table_pages = self.peak = self.peak_tables = 0
-        self._fresh, self._ceiling = ZERO_FRAME + 1, total + 1
-        self._freed = np.empty(total + 1, np.int32)
-        self._freed_count = 0
+        self.freed = np.empty(total + 1, np.int32)
+        self.counters = np.zeros(7, np.int64)
+        self.counters[[FRESH, CEILING]] = ZERO_FRAME + 1, total + 1
         self._freed_large: dict[int, list[int]] = {}
+
+    @property
+    def used(self) -> int:
+        """Frames that hold data."""
+        return int(self.counters[USED])
+
+    @property
+    def table_pages(self) -> int:
+        """Frames that hold page tables."""
+        return int(self.counters[TABLES])
+
+    @property
+    def peak(self) -> int:
+        """The most frames that held data or tables so far."""
+        return int(self.counters[PEAK])
+
+    @property
+    def peak_tables(self) -> int:
+        """The most frames that held tables so far."""
+        return int(self.counters[PEAK_TABLES])
 
     @property
     def free(self) -> int:
@@ -69,14 +92,15 @@ class FrameTable:
         ------
         OutOfMemory
         """
-        ceiling, room = self._ceiling, self._ceiling - self._fresh
+        fresh, ceiling = self.counters[[FRESH, CEILING]].tolist()
+        room = ceiling - fresh
         for pages in sorted(demand, reverse=True):
             new = demand[pages] - len(self._freed_large.get(pages, ()))
             if pages > 1 and new > 0:
                 ceiling = (ceiling // pages - new) * pages
                 room -= new * pages
-        room += self._freed_count - self.table_pages
-        if ceiling < self._fresh or room < demand.get(1, 0):
+        room += int(self.counters[FREED]) - self.table_pages
+        if ceiling < fresh or room < demand.get(1, 0):
             raise OutOfMemory(
                 f"memory: expected room for {_spoken(demand)}, found {self.free:,} of {self.total:,} frames"
                 f" free, {self._kept():,} of them kept as huge ones; give the machine more memory or the"
@@ -91,17 +115,17 @@ class FrameTable:
         self._charge(count * pages)
         if pages > 1:
             return np.array([self._allocate_large(pages) for _ in range(count)], np.int64)
-        reused = min(count, self._freed_count)
+        freed, fresh = self.counters[[FREED, FRESH]].tolist()
+        reused = min(count, freed)
         pfns = np.empty(count, np.int64)
-        self._freed_count -= reused
-        pfns[:reused] = self._freed[self._freed_count : self._freed_count + reused][::-1]
-        pfns[reused:] = np.arange(self._fresh, self._fresh + count - reused)
-        self._fresh += count - reused
+        pfns[:reused] = self.freed[freed - reused : freed][::-1]
+        pfns[reused:] = np.arange(fresh, fresh + count - reused)
+        self.counters[[FREED, FRESH]] = freed - reused, fresh + count - reused
         return pfns
 
     def release(self, pfns: Numbers, pages: int = 1) -> None:
         """Give back leafs that nothing maps or holds any more."""
-        self.used -= len(pfns) * pages
+        self.counters[USED] -= len(pfns) * pages
         if pages > 1:
             self._freed_large.setdefault(pages, []).extend(pfns.tolist())
         else:
@@ -120,34 +144,35 @@ class FrameTable:
 
     def hold_tables(self, count: int) -> None:
         """Let page tables take `count` frames of room (give them back if negative)."""
-        self.table_pages += count
-        self.peak_tables = max(self.peak_tables, self.table_pages)
+        self.counters[TABLES] += count
+        self.counters[PEAK_TABLES] = max(self.counters[PEAK_TABLES], self.counters[TABLES])
         self._charge(0)
 
     def total_sharers(self) -> int:
         """Return the number of entries, in all page tables, that map a frame other than the zero frame."""
-        low, high = self.sharers[: self._fresh], self.sharers[self._ceiling :]
+        low, high = self.sharers[: self.counters[FRESH]], self.sharers[self.counters[CEILING] :]
         return int(low.sum(dtype=np.int64) + high.sum(dtype=np.int64))
 
     def _kept(self) -> int:
         return sum(pages * len(heads) for pages, heads in self._freed_large.items())
 
     def _charge(self, frames: int) -> None:
-        self.used += frames
-        self.peak = max(self.peak, self.used + self.table_pages)
+        self.counters[USED] += frames
+        self.counters[PEAK] = max(self.counters[PEAK], self.counters[USED] + self.counters[TABLES])
 
     def _allocate_large(self, pages: int) -> int:
         if freed := self._freed_large.get(pages):
             return freed.pop()
-        end = self._ceiling // pages * pages
-        self._push(np.arange(end, self._ceiling))  # what alignment leaves over serves as base frames
-        self._ceiling = end - pages
-        return self._ceiling
+        ceiling = int(self.counters[CEILING])
+        end = ceiling // pages * pages
+        self._push(np.arange(end, ceiling))  # what alignment leaves over serves as base frames
+        self.counters[CEILING] = end - pages
+        return end - pages
 
     def _push(self, pfns: Numbers) -> None:
-        end = self._freed_count + len(pfns)
-        self._freed[self._freed_count : end] = pfns
-        self._freed_count = end
+        start = int(self.counters[FREED])
+        self.freed[start : start + len(pfns)] = pfns
+        self.counters[FREED] += len(pfns)
 
 
 def _spoken(demand: Mapping[int, int]) -> str:

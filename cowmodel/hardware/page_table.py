@@ -64,14 +64,19 @@ class PageTable:
 
     Attributes
     ----------
+    root : int
+        Row of the root table.
     tables : list of int
         Table pages of each level; `tables[level]`, entry 0 unused.
+    version : int
+        Changes when a table comes or goes, so that a `directory` is no longer true.
     """
 
     def __init__(self, arena: Arena) -> None:
         self._arena, self._geometry = arena, arena.geometry
-        self._root = int(arena.take(1)[0])
+        self.root = int(arena.take(1)[0])
         self.tables = [0] * self._geometry.top + [1]
+        self.version = 0
 
     def walk(self, vpn: int, level: int = 1) -> int:
         """Return the slot for `vpn` in its table of `level`, or of the large leaf above it.
@@ -79,7 +84,7 @@ class PageTable:
         NO_SLOT says that a table on the way is missing. With level 1 this is what the processor does.
         """
         words, mask = self._arena.words, self._geometry.entries - 1
-        row = self._root
+        row = self.root
         for here in range(self._geometry.top, level - 1, -1):
             slot = row * (mask + 1) + (vpn >> self._geometry.shifts[here] & mask)
             word = words[slot]
@@ -99,16 +104,34 @@ class PageTable:
         level : int
         """
         words = self._arena.flat
-        slots = self._root * self._geometry.entries + self._indices(vpns, self._geometry.top)
+        slots = self.root * self._geometry.entries + self._indices(vpns, self._geometry.top)
         for lower in range(self._geometry.top - 1, level - 1, -1):
             found = np.where(slots == NO_SLOT, np.uint64(0), words[slots])
             inner = frame_of(found) * self._geometry.entries + self._indices(vpns, lower)
             slots = np.where(found & np.uint64(PRESENT | LARGE) == PRESENT, inner, NO_SLOT)
         return slots
 
+    def directory(self, first: int, last: int) -> Numbers:
+        """Return where the leafs of pages first..last are, one place for each table of level 1.
+
+        Returns
+        -------
+        int64[n]
+            The slot of the table's first entry; -1 where there is no table; -2 - slot of a large leaf.
+        """
+        span = self._geometry.table_pages(1)
+        vpns = np.arange(first // span, last // span + 1) * span
+        places = self.root * self._geometry.entries + self._indices(vpns, self._geometry.top)
+        for lower in range(self._geometry.top - 1, 0, -1):
+            words = np.where(places < 0, np.uint64(0), self._arena.flat[places])
+            inner = frame_of(words) * self._geometry.entries + self._indices(vpns, lower)
+            below = np.where(words & np.uint64(PRESENT), inner, np.minimum(places, NO_SLOT))
+            places = np.where(words & np.uint64(LARGE), -2 - places, below)
+        return places
+
     def tables_over(self, level: int, first: int, last: int) -> tuple[Numbers, Numbers]:
         """Return rows and first pages of the tables of `level` that cover any page of first..last."""
-        rows, firsts = np.array([self._root]), np.array([0])
+        rows, firsts = np.array([self.root]), np.array([0])
         for upper in range(self._geometry.top, level, -1):
             span = self._geometry.leaf_pages(upper)
             words = self._arena.rows[rows]
@@ -136,6 +159,7 @@ class PageTable:
             words[slots] = with_frame(self._arena.take(len(slots)), TABLE)
             made[lower] = len(slots)
             self.tables[lower] += len(slots)
+        self.version += 1
         return made
 
     def blocks(self, level: int, first: int, last: int) -> Iterator[Block]:
@@ -158,10 +182,11 @@ class PageTable:
             self._arena.flat[self.slots(firsts[idle], level + 1)] = 0
             self._arena.give_back(rows[idle])
             self.tables[level] -= int(idle.sum())
+        self.version += 1
 
     def free_root(self) -> None:
         """Give back the last table of a tree from which all others are gone."""
-        self._arena.give_back(np.array([self._root]))
+        self._arena.give_back(np.array([self.root]))
         self.tables[self._geometry.top] = 0
 
     def _starts(self, vpns: Numbers, level: int) -> Numbers:

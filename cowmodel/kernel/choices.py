@@ -23,7 +23,7 @@ class AtWrite(Enum):
 
 
 class CopyPolicy(Protocol):
-    """A rule for when private memory is copied."""
+    """A rule for when private memory is copied. What it answers depends on its arguments alone."""
 
     def at_fork(self) -> AtFork:
         """Return what fork does with private memory."""

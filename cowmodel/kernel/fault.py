@@ -48,6 +48,15 @@ FILL, COPY, FLIP = (
 KINDS = ("spurious", "zero_map", "zero_replace", "shared_map", *FILL, *COPY, *FLIP)
 
 
+FLIPPED = Work(traps=1, flips=1)
+REPLACED = Work(traps=1, allocations=1, invalidations=1)
+
+
+def copied(leaf_bytes: int, frees: int) -> Work:
+    """Return the work of a fault that copies a leaf, after which `frees` old ones (0 or 1) are free."""
+    return REPLACED + Work(copied_bytes=leaf_bytes, frees=frees)
+
+
 class Fault(NamedTuple):
     """One page fault: its kind and what the kernel did."""
 
@@ -166,17 +175,16 @@ def _write_protected(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Faul
     if not special and kernel.policy.at_write(sharers) is AtWrite.FLIP:
         assert sharers == 1, f"{kernel.policy} flips a frame that {sharers} entries map"
         flat[slot : slot + 1] = make_writable(flat[slot : slot + 1])
-        return Fault(FLIP[large], Work(traps=1, flips=1))
+        return Fault(FLIP[large], FLIPPED)
     frames.require({leaf: 1})
     new = frames.allocate(1, leaf)
     frames.share(new)
     flat[slot] = with_frame(new, leaf_bits(vma.level, write=True))[0]
     vma.written = True
-    work = Work(traps=1, allocations=1, invalidations=1)
     size = leaf * kernel.geometry.page_bytes
     if special:
-        return Fault("zero_replace", work + Work(zeroed_bytes=size))
-    work += Work(copied_bytes=size, frees=frames.drop(old, leaf))
+        return Fault("zero_replace", REPLACED + Work(zeroed_bytes=size))
+    work = copied(size, frames.drop(old, leaf))
     return Fault(COPY[large], work + flip_last_sharers(kernel, np.array([vpn]), old, vma.level))
 
 

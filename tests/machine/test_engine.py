@@ -1,6 +1,7 @@
 """What every engine owes the machine: accesses in the order of (time, core), up to a horizon."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -31,6 +32,22 @@ class Seen(NamedTuple):
     cost_ps: int
 
 
+class Witness:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+
+    def fault(self, time_ps: int, core: int, process: Process, vpn: int, fault: Fault, cost_ps: int) -> None:
+        self.seen.append(Seen(time_ps, core, process.pid, vpn, fault.kind, cost_ps))
+
+    def faults(self, counts: Mapping[Fault, int], columns: Callable[[], Mapping[str, Any]]) -> None:
+        told = columns()
+        rows = zip(*(told[name] for name in Seen._fields), strict=True)
+        self.seen.extend(Seen(*row) for row in rows)
+        assert sum(counts.values()) == len(told["time_ps"])
+
+
 class Bench(NamedTuple):
     """An engine, its kernel, and the faults that it told of."""
 
@@ -53,12 +70,8 @@ class Bench(NamedTuple):
 @pytest.fixture(params=list(ENGINES))
 def bench(request: pytest.FixtureRequest) -> Bench:
     maker: EngineMaker = ENGINES[request.param]
-    kernel, seen = boot(), list[Seen]()
-
-    def observe(time_ps: int, core: int, process: Process, vpn: int, fault: Fault, cost_ps: int) -> None:
-        seen.append(Seen(time_ps, core, process.pid, vpn, fault.kind, cost_ps))
-
-    return Bench(kernel, maker(kernel, COSTS.cost_ps, observe), seen)
+    kernel, witness = boot(), Witness()
+    return Bench(kernel, maker(kernel, COSTS.cost_ps, witness), witness.seen)
 
 
 def burst(process: Process, *pages: int, written: int = 1) -> Burst:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cowmodel.catalog import POLICIES
+from cowmodel.hardware.frames import FREED
 from cowmodel.machine import Machine
 from cowmodel.program import Activity, Main, Program
 from tests.machine.bench import bench, prices, run
@@ -73,7 +74,7 @@ def family(story: Story, at: Story, diary: list[Any]) -> Main:
 def pictured(machine: Machine) -> dict[str, Any]:
     """Return entries and frames as they are now."""
     frames = contents(machine.kernel.frames)
-    frames["_freed"] = frames["_freed"][: frames["_freed_count"]]  # the rest was never written
+    frames["freed"] = frames["freed"][: frames["counters"][FREED]]  # the rest was never written
     return {"entries": machine.kernel.arena.flat.tolist(), "frames": frames}
 
 
@@ -84,7 +85,14 @@ def told(story: Story, at: Story, quantum_ps: int, policy: str, coarse: bool) ->
     run(machine, family(story, at, diary))
     records = machine.records
     faults = [dict(process.faults) for process in machine.kernel.everyone]
-    return [sorted(map(str, diary)), faults, records.faults, records.actions, records.memory, machine.now]
+    return [
+        sorted(map(str, diary)),
+        faults,
+        records.fault_rows(),
+        records.actions,
+        records.memory,
+        machine.now,
+    ]
 
 
 @settings(max_examples=120, deadline=None, derandomize=True, database=None)

@@ -34,7 +34,7 @@ def pid_of(process: int) -> int:
 
 def faulted(name: str, policy: str, *kinds: str) -> Counter[tuple[int, int]]:
     """Count the faults of some kinds by process and page of the trace."""
-    rows = replayed(name, policy).machine.records.faults
+    rows = replayed(name, policy).machine.records.fault_rows()
     return Counter((row.pid - 1, row.vpn - FIRST) for row in rows if row.kind in kinds)
 
 
@@ -71,7 +71,7 @@ def test_what_was_resident_before_the_trace_is_so_before_the_replay(name: str):
     trace, played = recorded(name), replayed(name)
 
     populated = played.everyone[0].faults["zero_fill"] - sum(
-        row.kind == "zero_fill" and row.pid == 1 for row in played.machine.records.faults
+        row.kind == "zero_fill" and row.pid == 1 for row in played.machine.records.fault_rows()
     )
     assert populated == len(trace.resident_pages())
 
@@ -135,7 +135,7 @@ def test_redis_under_an_eager_kernel_copies_at_the_fork_and_at_no_write():
 
 
 def test_redis_makes_each_access_no_earlier_than_it_was_recorded():
-    trace, rows = recorded(REDIS), replayed(REDIS).machine.records.faults
+    trace, rows = recorded(REDIS), replayed(REDIS).machine.records.fault_rows()
     assert trace.time_ps is not None
     fork = next(row for row in replayed(REDIS).machine.records.actions if row.action == "fork")
     recorded_ps = dict(

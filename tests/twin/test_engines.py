@@ -1,0 +1,121 @@
+"""The compiled engine against the reference: on random worlds, everything that can be seen is equal."""
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from cowmodel.catalog import COSTS, ENGINES, PAGINGS, POLICIES
+from cowmodel.cost.model import CostModel, Price, load_preset
+from cowmodel.errors import ConfigError
+from cowmodel.kernel.backing import BASE, Backing
+from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.work import Work
+from cowmodel.machine import Machine
+from cowmodel.program import Activity, Program, start
+
+ROUND = CostModel(  # prices of few digits, so that many things happen at the same time
+    "round",
+    "none",
+    {field: Price(value, "assumed") for field, value in Work()._asdict().items()}
+    | {name: Price(100, "assumed") for name in ("hits", "forks", "exits")}
+    | {name: Price(200, "assumed") for name in ("traps", "switches", "waits")},
+)
+
+
+def world(seed: int, engine: str) -> Machine:
+    """Return a machine on which a random family has lived its life."""
+    rng = np.random.default_rng(seed)
+    policy = POLICIES[rng.choice(list(POLICIES))]()
+    paging = PAGINGS[rng.choice(["x86-64", "x86-64-5level", "arm64-16k"])]
+    costs = ROUND if rng.random() < 0.5 else load_preset(COSTS["vm-linux6.18"])
+    cores, quantum = int(rng.integers(1, 5)), int(rng.choice([1000, 50_000_000, 10**12]))
+    sample_ps = int(rng.choice([0, 30_000, 10**7])) if costs.name == "round" else 10**9
+    machine = Machine(Kernel(paging, 1 << 28, policy), costs, ENGINES[engine], cores, quantum, sample_ps)
+    start(machine, lambda program: life(program, int(seed), int(rng.integers(1, 4)), ()))
+    machine.run()
+    return machine
+
+
+def life(program: Program, seed: int, generations: int, inherited: tuple) -> Activity:
+    """Map, access in bursts cut anywhere, fork, think, unmap; wait for all children."""
+    rng = np.random.default_rng([seed, program.process.pid])
+    heaps = list(inherited)
+    for _ in range(int(rng.integers(0 if heaps else 1, 3))):
+        backing = Backing("hugetlb", 2 << 20) if rng.random() < 0.1 and program_is_x86(program) else BASE
+        heap = yield from program.mmap(int(rng.integers(1, 40)) << 12, backing, shared=rng.random() < 0.2)
+        heaps.append(heap)
+        if rng.random() < 0.7:
+            yield from program.populate(heap)
+    children = []
+    for _ in range(int(rng.integers(1, 6))):
+        heap = heaps[int(rng.integers(len(heaps)))]
+        for pages, written in bursts(rng, heap.pages):
+            yield from program.access(heap, pages, written)
+        match int(rng.integers(4)):
+            case 0 | 1 if generations:
+                child = yield from program.fork(
+                    lambda other: life(other, seed, generations - 1, tuple(heaps))
+                )
+                children.append(child)
+            case 2:
+                yield from program.think(int(rng.integers(1, 10**6)))
+            case 3 if children:
+                yield from program.wait(children.pop(0))
+    for child in children:
+        yield from program.wait(child)
+
+
+def program_is_x86(program: Program) -> bool:
+    return program.machine.kernel.geometry.name.startswith("x86")
+
+
+def bursts(rng: np.random.Generator, pages: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Cut a run of random accesses into bursts at random places."""
+    accesses = rng.integers(min(pages, 64), size=int(rng.integers(0, 60)))
+    written = np.where(rng.random(len(accesses)) < 0.6, 8, 0)
+    cuts = np.sort(rng.integers(0, len(accesses) + 1, size=3))
+    yield from zip(np.split(accesses, cuts), np.split(written, cuts), strict=True)
+
+
+def seen(machine: Machine) -> dict[str, object]:
+    """Return all that can be seen of a machine."""
+    kernel = machine.kernel
+    return {
+        "end": machine.now,
+        "faults": machine.records.fault_table().to_numpy().tolist(),
+        "fault_counts": dict(machine.records.fault_counts),
+        "actions": machine.records.actions,
+        "samples": machine.records.samples,
+        "memory": machine.records.memory,
+        "work": machine.records.action_work,
+        "frames": kernel.frames.counters.tolist(),
+        "freed": kernel.frames.freed[: kernel.frames.counters[-1]].tolist(),
+        "processes": [(p.pid, dict(p.faults), p.copied_bytes, p.written_bytes) for p in kernel.everyone],
+        "entries": hashlib.sha256(kernel.arena.rows[:512].tobytes()).hexdigest(),
+    }
+
+
+@pytest.mark.parametrize("first", range(0, 200, 20))
+def test_engines_agree_on_all_that_can_be_seen_of_random_worlds(first: int):
+    for seed in range(first, first + 20):
+        reference, compiled = seen(world(seed, "reference")), seen(world(seed, "compiled"))
+        for what, value in reference.items():
+            assert compiled[what] == value, f"seed {seed}: {what}"
+
+
+def test_hits_that_take_no_time_are_refused():
+    with pytest.raises(ConfigError, match="expected a price of hits of at least 1 ps"):
+        Machine(
+            Kernel(PAGINGS["x86-64"], 1 << 20, POLICIES["cow"]()),
+            CostModel("free", "none", ROUND.prices | {"hits": Price(0, "assumed")}),
+            ENGINES["compiled"],
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(1000, 11_000, 500))
+def test_engines_agree_on_ten_thousand_random_worlds(first: int):
+    for seed in range(first, first + 500):
+        assert seen(world(seed, "compiled")) == seen(world(seed, "reference")), f"seed {seed}"
