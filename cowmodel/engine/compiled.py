@@ -210,4 +210,5 @@ def _asked(kernel: Kernel) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Return whether the policy flips with so many sharers; place 0 says whether it seeks last sharers."""
     policy = kernel.policy
     flips = [policy.at_write(sharers) is AtWrite.FLIP for sharers in range(1, _MOST_SHARERS)]
+    assert not any(flips[1:]), f"{policy} flips a frame that others map"
     return np.array([policy.seeks_last_sharer(), *flips])
