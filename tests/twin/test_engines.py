@@ -39,7 +39,7 @@ def world(seed: int, engine: str) -> Machine:
 
 
 def life(program: Program, seed: int, generations: int, inherited: tuple) -> Activity:
-    """Map, access in bursts cut anywhere, fork, think, unmap; wait for all children."""
+    """Map, access in bursts cut anywhere, fork, think; wait for all children, and exit."""
     rng = np.random.default_rng([seed, program.process.pid])
     heaps = list(inherited)
     for _ in range(int(rng.integers(0 if heaps else 1, 3))):
