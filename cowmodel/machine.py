@@ -62,7 +62,7 @@ class Machine:
     sample_ps : int
         Time between samples of memory; 0 for those at structural events alone.
     record_faults : bool
-        Whether `records.faults` is kept.
+        Whether every fault gets a row in the records, or is only counted.
 
     Attributes
     ----------

@@ -1,11 +1,13 @@
 """Programs: how an activity acts as one process of the modelled machine.
 
-def main(program):
-heap = yield from program.mmap(64 << 20)
-yield from program.populate(heap)
-child = yield from program.fork(saver)
-yield from program.access(heap, pages, written=8)
-yield from program.wait(child)
+    def main(program):
+        heap = yield from program.mmap(64 << 20)
+        yield from program.populate(heap)
+        child = yield from program.fork(saver)
+        yield from program.access(heap, pages, written=8)
+        yield from program.wait(child)
+
+Each verb is a generator that lets the time pass which the kernel's work costs.
 """
 
 from collections.abc import Callable
@@ -94,7 +96,7 @@ class Program:
         if len(pages) and not 0 <= pages.min() <= pages.max() < vma.pages:
             reach = f"{pages.min()} to {pages.max()}"
             raise ConfigError(f"burst: expected pages from 0 to {vma.pages - 1}, got {reach}")
-        yield from self.access_vpns(vma.first + pages, written)
+        yield from self._burst(vma.first + pages, written)
 
     def access_vpns(self, vpns: Numbers, written: Numbers | int) -> Activity:
         """Access pages by their numbers, wherever they are mapped.
@@ -108,6 +110,9 @@ class Program:
             wrong = vpns.min() if vpns.min() < 0 else vpns.max()
             pid = self.process.pid
             raise SegmentationFault(f"process {pid} accesses page {wrong:#x}, outside the address space")
+        yield from self._burst(vpns, written)
+
+    def _burst(self, vpns: Numbers, written: Numbers | int) -> Activity:
         burst = Burst(self.process, vpns, np.broadcast_to(np.asarray(written, np.int64), vpns.shape))
         while not burst.finished:
             core = yield from self._on_core()

@@ -122,10 +122,6 @@ class Records:
         fields = FaultRow._fields
         return pd.DataFrame({name: np.concatenate([b[name] for b in self._fault_batches]) for name in fields})
 
-    def fault_rows(self) -> list[FaultRow]:
-        """Return a `FaultRow` a fault; none unless they are kept."""
-        return [FaultRow(*row) for row in self.fault_table().itertuples(index=False)]
-
     def _settle(self) -> None:
         """Turn the rows that came one by one into columns."""
         if self._fault_rows:

@@ -18,6 +18,7 @@ from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
+from cowmodel.records import FaultRow, Records
 
 TOY = Geometry("toy", 4096, (2, 2, 2), (1, 2), 18)
 HUGE = Backing("hugetlb", 16 << 10)
@@ -111,3 +112,8 @@ def _drawn(kernel: Kernel, word: int) -> str:
     rights = "[present, write]" if word & WRITE else "[present]"
     sharers = kernel.frames.sharers[frame_of(np.array([word], np.uint64))[0]]
     return f"{rights} sharers {sharers}"
+
+
+def fault_rows(records: Records) -> list[FaultRow]:
+    """Return the recorded faults one by one."""
+    return [FaultRow(*row) for row in records.fault_table().itertuples(index=False)]

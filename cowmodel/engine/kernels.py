@@ -60,7 +60,7 @@ part = njit(inline="always", _nrt=False)
 _BITS = np.uint64
 _P, _W, _A, _D = _BITS(PRESENT), _BITS(WRITE), _BITS(ACCESSED), _BITS(DIRTY)
 _PW, _AD = _BITS(PRESENT | WRITE), _BITS(ACCESSED | DIRTY)
-_LARGE, _NOT_SIMPLE, _SAVED = _BITS(LARGE), _BITS(SPECIAL | LARGE), _BITS(SAVED_DIRTY)
+_NOT_SIMPLE, _SAVED = _BITS(SPECIAL | LARGE), _BITS(SAVED_DIRTY)
 _FRAME, _SHIFT = _BITS(FRAME_MASK), _BITS(FRAME_SHIFT)
 _NEW_LEAF = _BITS(LEAF | WRITE | DIRTY)
 
@@ -96,8 +96,7 @@ def find(directories, core, first, page, bits):
 def run(words, bits, sharers, directories, cores, accesses, core, hit_ps, horizon):
     """Let hits of a core run, up to a fault, the end, the time limit or the horizon.
 
-    Entries are asked for `_FAR` accesses ahead, the sharers of read-only ones `_NEAR`. Rows are indexed,
-    not sliced: a slice costs more than an access.
+    Entries are asked for `_FAR` accesses ahead, the sharers of read-only ones `_NEAR`.
     """
     clock, at, end = cores[core, CLOCK], cores[core, POSITION], cores[core, END]
     start, first, limit = at, cores[core, FIRST], cores[core, LIMIT]

@@ -103,13 +103,7 @@ class PageTable:
         vpns : int64[n]
         level : int
         """
-        words = self._arena.flat
-        slots = self.root * self._geometry.entries + self._indices(vpns, self._geometry.top)
-        for lower in range(self._geometry.top - 1, level - 1, -1):
-            found = np.where(slots == NO_SLOT, np.uint64(0), words[slots])
-            inner = frame_of(found) * self._geometry.entries + self._indices(vpns, lower)
-            slots = np.where(found & np.uint64(PRESENT | LARGE) == PRESENT, inner, NO_SLOT)
-        return slots
+        return np.maximum(self._places(vpns, level), NO_SLOT)
 
     def directory(self, first: int, last: int) -> Numbers:
         """Return where the leafs of pages first..last are, one place for each table of level 1.
@@ -120,9 +114,12 @@ class PageTable:
             The slot of the table's first entry; -1 where there is no table; -2 - slot of a large leaf.
         """
         span = self._geometry.table_pages(1)
-        vpns = np.arange(first // span, last // span + 1) * span
+        return self._places(np.arange(first // span, last // span + 1) * span, 1)
+
+    def _places(self, vpns: Numbers, level: int) -> Numbers:
+        """Return slots for `vpns` in tables of `level`, or what is there instead, as `directory` says it."""
         places = self.root * self._geometry.entries + self._indices(vpns, self._geometry.top)
-        for lower in range(self._geometry.top - 1, 0, -1):
+        for lower in range(self._geometry.top - 1, level - 1, -1):
             words = np.where(places < 0, np.uint64(0), self._arena.flat[places])
             inner = frame_of(words) * self._geometry.entries + self._indices(vpns, lower)
             below = np.where(words & np.uint64(PRESENT), inner, np.minimum(places, NO_SLOT))

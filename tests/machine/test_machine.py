@@ -10,6 +10,7 @@ from cowmodel.machine import Machine
 from cowmodel.program import Activity, Main, Program
 from cowmodel.records import ActionRow, FaultRow
 from tests.machine.bench import bench, fresh_pages, prices, run
+from tests.toy import fault_rows
 
 PAGE = 4096
 Diary = list[tuple[str, int]]
@@ -214,7 +215,7 @@ def test_a_fault_is_recorded_with_who_took_it_when_where_and_at_what_cost():
     machine = run(bench(prices(mappings=20, traps=100, hits=3)), fresh_pages(2))
 
     first = 1 << 28
-    assert machine.records.fault_rows() == [
+    assert fault_rows(machine.records) == [
         FaultRow(20, 0, 1, first, "zero_fill", 0, 100),
         FaultRow(123, 0, 1, first + 1, "zero_fill", 0, 100),
     ]
@@ -223,7 +224,7 @@ def test_a_fault_is_recorded_with_who_took_it_when_where_and_at_what_cost():
 def test_without_a_record_of_faults_their_costs_are_counted_all_the_same():
     machine = run(bench(prices(traps=100), record_faults=False), fresh_pages(3))
 
-    assert machine.records.fault_rows() == []
+    assert fault_rows(machine.records) == []
     assert [(fault.kind, count) for fault, count in machine.records.fault_counts.items()] == [
         ("zero_fill", 1),
         ("zero_fill", 2),
@@ -234,7 +235,7 @@ def test_without_a_record_of_faults_their_costs_are_counted_all_the_same():
 def test_two_programs_on_two_cores_run_at_the_same_time():
     machine = run(bench(prices(traps=100), cores=2), fresh_pages(2), fresh_pages(2))
 
-    assert [(row.time_ps, row.core, row.pid) for row in machine.records.fault_rows()] == [
+    assert [(row.time_ps, row.core, row.pid) for row in fault_rows(machine.records)] == [
         (0, 0, 1),
         (0, 1, 2),
         (100, 0, 1),
@@ -245,7 +246,7 @@ def test_two_programs_on_two_cores_run_at_the_same_time():
 def test_two_busy_programs_on_one_core_alternate_by_the_quantum():
     machine = run(bench(prices(traps=100), quantum_ps=200), fresh_pages(5), fresh_pages(3))
 
-    assert [(row.time_ps, row.pid) for row in machine.records.fault_rows()] == [
+    assert [(row.time_ps, row.pid) for row in fault_rows(machine.records)] == [
         (0, 1),
         (100, 1),
         (200, 2),
@@ -260,7 +261,7 @@ def test_two_busy_programs_on_one_core_alternate_by_the_quantum():
 def test_an_access_that_began_in_a_slice_ends_in_it():
     machine = run(bench(prices(traps=100), quantum_ps=150), fresh_pages(3), fresh_pages(1))
 
-    assert [(row.time_ps, row.pid) for row in machine.records.fault_rows()] == [
+    assert [(row.time_ps, row.pid) for row in fault_rows(machine.records)] == [
         (0, 1),
         (100, 1),
         (200, 2),
@@ -271,7 +272,7 @@ def test_an_access_that_began_in_a_slice_ends_in_it():
 def test_each_switch_from_one_process_to_another_is_charged():
     machine = run(bench(prices(traps=100, switches=7), quantum_ps=100), fresh_pages(2), fresh_pages(2))
 
-    assert [(row.time_ps, row.pid) for row in machine.records.fault_rows()] == [
+    assert [(row.time_ps, row.pid) for row in fault_rows(machine.records)] == [
         (0, 1),
         (107, 2),
         (214, 1),
@@ -282,7 +283,7 @@ def test_each_switch_from_one_process_to_another_is_charged():
 def test_a_program_that_runs_alone_is_never_switched():
     machine = run(bench(prices(traps=100, switches=7), quantum_ps=100), fresh_pages(4))
 
-    assert [row.time_ps for row in machine.records.fault_rows()] == [0, 100, 200, 300]
+    assert [row.time_ps for row in fault_rows(machine.records)] == [0, 100, 200, 300]
 
 
 def test_going_on_after_a_thought_is_no_switch_if_nobody_else_ran():
@@ -307,7 +308,7 @@ def test_a_program_that_thinks_leaves_the_core_to_another():
 
     machine = run(bench(prices(traps=100)), main, fresh_pages(3))
 
-    assert [(row.time_ps, row.pid) for row in machine.records.fault_rows()] == [(0, 2), (100, 2), (200, 2)]
+    assert [(row.time_ps, row.pid) for row in fault_rows(machine.records)] == [(0, 2), (100, 2), (200, 2)]
     assert machine.now == 1000
 
 
@@ -318,13 +319,13 @@ def test_a_program_that_waits_leaves_the_core_to_its_child():
 
     machine = run(bench(prices(traps=100, forks=50)), main)
 
-    assert [(row.time_ps, row.pid) for row in machine.records.fault_rows()] == [(50, 2), (150, 2)]
+    assert [(row.time_ps, row.pid) for row in fault_rows(machine.records)] == [(50, 2), (150, 2)]
 
 
 def test_whoever_waits_longest_for_a_core_gets_it_first():
     machine = run(bench(prices(traps=100), quantum_ps=100), *[fresh_pages(2)] * 3)
 
-    assert [row.pid for row in machine.records.fault_rows()] == [1, 2, 3, 1, 2, 3]
+    assert [row.pid for row in fault_rows(machine.records)] == [1, 2, 3, 1, 2, 3]
 
 
 def test_a_program_comes_back_to_the_core_it_had_if_that_is_idle():
@@ -336,7 +337,7 @@ def test_a_program_comes_back_to_the_core_it_had_if_that_is_idle():
 
     machine = run(bench(prices(traps=100), cores=3), main, main)
 
-    assert [(row.pid, row.core) for row in machine.records.fault_rows()] == [(1, 0), (2, 1)] * 3
+    assert [(row.pid, row.core) for row in fault_rows(machine.records)] == [(1, 0), (2, 1)] * 3
 
 
 def test_a_program_whose_core_is_taken_goes_to_another():
@@ -347,7 +348,7 @@ def test_a_program_whose_core_is_taken_goes_to_another():
 
     machine = run(bench(prices(traps=100), cores=2), main, fresh_pages(1), fresh_pages(2))
 
-    assert [(row.time_ps, row.pid, row.core) for row in machine.records.fault_rows()] == [
+    assert [(row.time_ps, row.pid, row.core) for row in fault_rows(machine.records)] == [
         (0, 3, 0),
         (0, 2, 1),
         (100, 3, 0),
@@ -428,7 +429,7 @@ def test_a_fork_comes_before_an_access_at_the_same_time(forker_first: bool):
     machine = run(bench(prices(traps=50), cores=2), *(mains if forker_first else reversed(mains)))
 
     (fork,) = [row for row in machine.records.actions if row.action == "fork"]
-    accessed = [row.time_ps for row in machine.records.fault_rows()]
+    accessed = [row.time_ps for row in fault_rows(machine.records)]
     assert accessed == [0, 50, 100, 150]
     assert (fork.time_ps, fork.written_bytes) == (100, 2)
 
@@ -544,7 +545,7 @@ def test_an_access_outside_its_mapping_is_refused_before_any_is_made():
         run(machine, main)
 
     assert str(caught.value) == "burst: expected pages from 0 to 3, got 0 to 4"
-    assert machine.records.fault_rows() == []
+    assert fault_rows(machine.records) == []
 
 
 def test_accesses_to_no_page_take_no_time():

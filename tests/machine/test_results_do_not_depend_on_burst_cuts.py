@@ -14,7 +14,7 @@ from cowmodel.hardware.frames import FREED
 from cowmodel.machine import Machine
 from cowmodel.program import Activity, Main, Program
 from tests.machine.bench import bench, prices, run
-from tests.toy import PAGE, contents
+from tests.toy import PAGE, contents, fault_rows
 
 PAGES = 6
 COSTS = prices(hits=3, traps=100, copied_bytes=0.05, flips=40, forks=250, searches=11, exits=5)
@@ -88,7 +88,7 @@ def told(story: Story, at: Story, quantum_ps: int, policy: str, coarse: bool) ->
     return [
         sorted(map(str, diary)),
         faults,
-        records.fault_rows(),
+        fault_rows(records),
         records.actions,
         records.memory,
         machine.now,

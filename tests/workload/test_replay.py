@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cowmodel.trace import Trace, read_trace
+from tests.toy import fault_rows
 from tests.workload.playing import FIRST, Play, play, workload
 
 TRACES = Path(__file__).parents[2] / "configs" / "traces"
@@ -34,7 +35,7 @@ def pid_of(process: int) -> int:
 
 def faulted(name: str, policy: str, *kinds: str) -> Counter[tuple[int, int]]:
     """Count the faults of some kinds by process and page of the trace."""
-    rows = replayed(name, policy).machine.records.fault_rows()
+    rows = fault_rows(replayed(name, policy).machine.records)
     return Counter((row.pid - 1, row.vpn - FIRST) for row in rows if row.kind in kinds)
 
 
@@ -71,7 +72,7 @@ def test_what_was_resident_before_the_trace_is_so_before_the_replay(name: str):
     trace, played = recorded(name), replayed(name)
 
     populated = played.everyone[0].faults["zero_fill"] - sum(
-        row.kind == "zero_fill" and row.pid == 1 for row in played.machine.records.fault_rows()
+        row.kind == "zero_fill" and row.pid == 1 for row in fault_rows(played.machine.records)
     )
     assert populated == len(trace.resident_pages())
 
@@ -135,7 +136,7 @@ def test_redis_under_an_eager_kernel_copies_at_the_fork_and_at_no_write():
 
 
 def test_redis_makes_each_access_no_earlier_than_it_was_recorded():
-    trace, rows = recorded(REDIS), replayed(REDIS).machine.records.fault_rows()
+    trace, rows = recorded(REDIS), fault_rows(replayed(REDIS).machine.records)
     assert trace.time_ps is not None
     fork = next(row for row in replayed(REDIS).machine.records.actions if row.action == "fork")
     recorded_ps = dict(

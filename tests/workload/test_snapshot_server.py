@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.toy import fault_rows
 from tests.workload.playing import PAGE, Play, play, workload
 
 SERVER, SAVER = 1, 2
@@ -78,7 +79,7 @@ def test_requests_are_as_many_as_rate_and_time_give():
 def test_each_page_that_is_written_after_the_fork_is_copied_or_flipped_once():
     played = snapshot()
 
-    faults = played.machine.records.fault_rows()
+    faults = fault_rows(played.machine.records)
     after = [(row.vpn, row.kind) for row in faults if row.time_ps >= fork_ps(played)]
     assert len({vpn for vpn, _ in after}) == len(after) > 20
     assert {kind for _, kind in after} == {"cow_copy", "cow_reuse"}
@@ -88,21 +89,21 @@ def test_pages_are_copied_while_the_saver_lives_and_flipped_when_it_is_gone():
     played = snapshot()
 
     (end,) = [row for row in played.machine.records.actions if row.action == "exit" and row.pid == SAVER]
-    kinds = {(row.kind, row.time_ps < end.time_ps) for row in played.machine.records.fault_rows()}
+    kinds = {(row.kind, row.time_ps < end.time_ps) for row in fault_rows(played.machine.records)}
     assert kinds == {("cow_copy", True), ("cow_reuse", False)}
 
 
 def test_writes_before_the_fork_do_not_fault():
     played = snapshot()
 
-    assert min(row.time_ps for row in played.machine.records.fault_rows()) >= fork_ps(played)
+    assert min(row.time_ps for row in fault_rows(played.machine.records)) >= fork_ps(played)
 
 
 def test_a_sequential_server_copies_every_page_in_turn():
     played = snapshot(locality="sequential", before="0 ms", save="100 ms", after="0 ms")
 
-    first = played.machine.records.fault_rows()[0].vpn
-    assert [row.vpn - first for row in played.machine.records.fault_rows()] == list(range(PAGES))
+    first = fault_rows(played.machine.records)[0].vpn
+    assert [row.vpn - first for row in fault_rows(played.machine.records)] == list(range(PAGES))
 
 
 def test_an_object_that_spans_pages_is_written_on_all_of_them():
