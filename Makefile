@@ -4,13 +4,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-all lock clean
+.PHONY: help demo test test-all speed-small speed lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      replay a real trace, run a small sweep, draw its figures"
 	@echo "make test      format, lint, types, tests (a few minutes)"
 	@echo "make test-all  the same with the slow tests"
+	@echo "make speed-small  three of its floors, in 20 s; they do not hold yet"
+	@echo "make speed     measure the engines beside a naive script and the running kernel (many minutes)"
 	@echo "make lock      resolve requirements.lock anew from pyproject.toml"
 	@echo "make clean     remove .venv and caches"
 
@@ -29,6 +31,14 @@ test test-all: .venv/installed
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 $(SELECTION)
+
+# --------------------------------------------------------------- speed
+speed-small: .venv/installed
+	$(BIN)/python -m cowmodel.speed --small
+
+speed: .venv/installed
+	$(BIN)/python -m cowmodel.speed --full
+	$(BIN)/cowmodel figure engine_speed
 
 # -------------------------------------------------------------- set-up
 # .venv/locked: what the lock names is installed. .venv/installed: cowmodel itself too.

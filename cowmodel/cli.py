@@ -11,17 +11,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import rich_click as click
+import click
 
 from cowmodel.errors import ConfigError, CowmodelError, SimulationError
 
 if TYPE_CHECKING:
+    from cowmodel.experiment.config import Configuration
+    from cowmodel.experiment.run import Outcome
     from cowmodel.experiment.store import PlannedRun
 
 SHELVES = ("pagings", "policies", "costs", "workloads", "engines")
 
 
-class Commands(click.RichGroup):
+class Commands(click.Group):
     """Commands whose errors are a message and an exit code, never a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -82,33 +84,38 @@ def run(config: Path, settings: tuple[str, ...], seed: int | None, as_json: bool
     """
     from cowmodel.experiment.config import load
     from cowmodel.experiment.run import simulate
-    from cowmodel.experiment.store import PlannedRun, write_run
 
     seeded = settings if seed is None else (*settings, f"run.seed={seed}")
     configuration = load(config, seeded)
     outcome = simulate(configuration, 0)
-    planned = PlannedRun(out or Path(), configuration, 0, {})
-    if out:
-        write_run(planned, outcome)
+    folder = _written(out, configuration, outcome) if out else None
     _show(str(config), configuration.document, outcome.summary, as_json)
-    if out:
-        click.echo(f"written to {planned.folder}", err=True)
+    if folder:
+        click.echo(f"written to {folder}", err=True)
+
+
+def _written(out: Path, configuration: "Configuration", outcome: "Outcome") -> Path:
+    """Write a run to a folder in `out`, and return it."""
+    from cowmodel.experiment.store import PlannedRun, write_run
+
+    planned = PlannedRun(out, configuration, 0, {})
+    write_run(planned, outcome)
+    return planned.folder
 
 
 def _show(title: str, document: dict[str, Any], summary: dict[str, Any], as_json: bool) -> None:
-    from cowmodel.experiment.provenance import version
-
     if as_json:
         from cowmodel.experiment.document import readable_json
+        from cowmodel.experiment.provenance import version
 
         whole = {"configuration": document, "summary": summary, "version": version()}
         click.echo(readable_json(whole), nl=False)
         return
-    from rich.console import Console
+    from cowmodel.report.summary import HEADLINES, summary_rows
 
-    from cowmodel.report.summary import summary_table
-
-    Console().print(summary_table(summary, title))
+    click.echo(title)
+    for number, (label, value) in enumerate(summary_rows(summary)):
+        click.secho(f" {label:<40} {value}", bold=number < len(HEADLINES))
 
 
 @cli.command
@@ -243,4 +250,6 @@ def check(files: Sequence[Path]) -> None:
 
 def main() -> None:
     """Run the command line, and end the process with its exit code."""
+    # Nothing here multiplies matrices; starting threads for it would take a small run's third.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     cli()

@@ -12,7 +12,7 @@ from typing import Any
 PACKAGE = Path(__file__).parents[1]
 # What starts runs, collects or shows them cannot change one.
 NOT_THE_MODEL = (
-    *("report/*", "cli.py", "__main__.py"),
+    *("report/*", "speed/*", "cli.py", "__main__.py"),
     *(f"experiment/{name}.py" for name in ("collect", "executors", "grid", "recognise", "sweep")),
 )
 LIBRARIES = ("simpy", "networkx", "numpy", "scipy", "pandas", "pyarrow", "pydantic")

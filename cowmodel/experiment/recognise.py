@@ -6,7 +6,7 @@ from cowmodel.cost.model import load_preset
 from cowmodel.errors import ConfigError
 from cowmodel.experiment.config import TABLES, load
 from cowmodel.experiment.document import read_toml
-from cowmodel.experiment.sweep import FILE, read_experiment
+from cowmodel.experiment.sweep import FILE, Measurement, read_experiment, read_file
 from cowmodel.trace.read import read_trace
 
 
@@ -19,7 +19,10 @@ def describe(path: Path) -> str:
         With a line for each thing that is wrong.
     """
     if path.name == FILE or (path / FILE).exists():
-        experiment = read_experiment(path.parent if path.name == FILE else path)
+        folder = path.parent if path.name == FILE else path
+        if isinstance(file := read_file(folder), Measurement):
+            return f"measurement of {', '.join(file.tables)}, made by `{file.command}`"
+        experiment = read_experiment(folder)
         runs = f"{len(experiment.points)} points, {experiment.file.replications} replications"
         return f"experiment, {runs}"
     if path.suffix == ".toml":

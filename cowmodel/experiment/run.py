@@ -3,10 +3,8 @@
 import math
 from collections import Counter
 from dataclasses import asdict, dataclass
-from functools import partial
-from typing import Any
-
-import pandas as pd
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from cowmodel import catalog
 from cowmodel.cost.model import load_preset
@@ -21,6 +19,9 @@ from cowmodel.records import ActionRow, MemoryRow, Records
 from cowmodel.units import format_duration
 from cowmodel.workload.streams import Streams
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _PS_PER_US, _PS_PER_MS = 10**6, 10**9
 
 
@@ -32,12 +33,24 @@ class Outcome:
     ----------
     summary : dict
         Numbers and tables of numbers, as JSON holds them; units in the names.
-    tables : dict of str to DataFrame
-        The records: faults, actions, samples, memory.
+    records : Records
     """
 
     summary: dict[str, Any]
-    tables: dict[str, pd.DataFrame]
+    records: Records
+
+    @cached_property
+    def tables(self) -> dict[str, "pd.DataFrame"]:
+        """The records as tables: faults, actions, samples, memory."""
+        import pandas as pd  # costs what a small run does; most runs are only summed up
+
+        samples = [{"time_ps": time} | asdict(one) for time, one in self.records.samples]
+        return {
+            "faults": self.records.fault_table(),
+            "actions": pd.DataFrame(self.records.actions, columns=ActionRow._fields),
+            "samples": pd.DataFrame(samples),
+            "memory": pd.DataFrame(self.records.memory, columns=MemoryRow._fields),
+        }
 
 
 def simulate(configuration: Configuration, replication: int) -> Outcome:
@@ -55,7 +68,7 @@ def simulate(configuration: Configuration, replication: int) -> Outcome:
         records = machine.run()
     except SimulationError as problem:
         raise type(problem)(f"after {format_duration(machine.now)} of simulated time: {problem}") from problem
-    return Outcome(summarise(machine, records), _tables(records))
+    return Outcome(summarise(machine, records), records)
 
 
 def build(configuration: Configuration) -> Machine:
@@ -148,18 +161,9 @@ def _accounting(records: Records) -> dict[str, Any]:
         "cached_bytes": fullest.cached_bytes,
         "processes": [asdict(one) for time, one in records.samples if time == fullest.time_ps],
         "most_unaccounted_bytes": max(
-            abs(row.pss_bytes + row.cached_bytes - row.used_bytes) for row in records.memory
+            abs(row.pss_bytes + row.cached_bytes + row.pending_bytes - row.used_bytes)
+            for row in records.memory
         ),
         "most_uncounted_sharers": max(abs(row.sharers - row.entries) for row in records.memory),
         "left_bytes": records.memory[-1].used_bytes + records.memory[-1].table_bytes,
-    }
-
-
-def _tables(records: Records) -> dict[str, pd.DataFrame]:
-    samples = [{"time_ps": time} | asdict(one) for time, one in records.samples]
-    return {
-        "faults": records.fault_table(),
-        "actions": pd.DataFrame(records.actions, columns=ActionRow._fields),
-        "samples": pd.DataFrame(samples),
-        "memory": pd.DataFrame(records.memory, columns=MemoryRow._fields),
     }

@@ -5,6 +5,7 @@
     experiments/NAME/experiment.toml     question, expectation, base, replications, [[sweep]] ...
     experiments/NAME/figure.py           draw(tables) -> figure
 
+What is measured and not simulated has a command and its tables in the place of base, replications and sweep.
 Every point is checked before the first run starts.
 """
 
@@ -33,12 +34,24 @@ from cowmodel.workload.parameters import FilePath, Parameters, Positive
 FILE = "experiment.toml"
 
 
-class ExperimentFile(Parameters):
-    """What ``experiment.toml`` says."""
+class Question(Parameters):
+    """What every ``experiment.toml`` says."""
 
     question: str = Field(description="what the experiment answers")
     expectation: str = Field(description="what should come out, written before the first run")
     outcome: str = Field(default="", description="where the runs disagreed with that, and why")
+
+
+class Measurement(Question):
+    """What it says of a measurement."""
+
+    command: str = Field(description="what measures, and writes the tables")
+    tables: tuple[str, ...] = Field(min_length=1, description="the tables that it writes")
+
+
+class ExperimentFile(Question):
+    """What it says of a sweep."""
+
     base: FilePath = Field(description="the configuration that is varied")
     replications: Positive = Field(description="runs of each point, each with its own streams")
     sweep: tuple[Sweep, ...] = Field(min_length=1, description="one or more tables [[sweep]]")
@@ -112,7 +125,7 @@ def _not_found(name: str, shelf: Path) -> Path:
     raise ConfigError(suggest(f"{shelf}", Path(name).name, names))
 
 
-def read_file(folder: Path) -> ExperimentFile:
+def read_file(folder: Path) -> ExperimentFile | Measurement:
     """Read and check the file of an experiment, but not yet the points it leads to.
 
     Raises
@@ -122,6 +135,8 @@ def read_file(folder: Path) -> ExperimentFile:
     """
     table = read_toml(folder / FILE)
     try:
+        if "command" in table:
+            return validated(Measurement, table, "", folder)
         return validated(ExperimentFile, table, "", folder)
     except ConfigError as error:
         raise located(str(folder / FILE), str(error).splitlines()) from error
@@ -140,9 +155,12 @@ def read_experiment(folder: Path, settings: Iterable[str] = ()) -> Experiment:
     Raises
     ------
     ConfigError
-        With a line for each thing that is wrong, in the file, the base, or at a point.
+        With a line for each thing that is wrong, in the file, the base, or at a point; or if it is a
+        measurement.
     """
     file, changes = read_file(folder), tuple(settings)
+    if isinstance(file, Measurement):
+        raise ConfigError(f"{folder / FILE}: it is measured, not swept; run `{file.command}`")
     base = document(file.base, changes)
     check(base, os.path.normpath(file.base), file.base.parent)
     points = _points(file, base, changes, f"{folder / FILE}")

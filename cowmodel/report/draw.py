@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from cowmodel.errors import ConfigError
-from cowmodel.experiment.sweep import read_file
+from cowmodel.experiment.sweep import Measurement, read_file
 from cowmodel.report.style import STYLE, save
 
 
@@ -39,21 +39,28 @@ def draw(folder: Path, results: Path) -> list[Path]:
     code = folder / "figure.py"
     if not code.is_file():
         raise ConfigError(f"{code}: no such file; expected draw(tables) -> matplotlib Figure in it")
-    tables = {name: _table(results, name) for name in ("runs", *read_file(folder).tables)}
+    tables = _tables(folder, results)
     mpl.use("Agg")
     with mpl.rc_context(STYLE):
         return save(_drawn(code, tables), results, "figure")
 
 
-def _table(results: Path, name: str) -> pd.DataFrame:
-    """Read one table that ``cowmodel sweep`` has written."""
-    path = results / f"{name}.csv"
+def _tables(folder: Path, results: Path) -> dict[str, pd.DataFrame]:
+    """Read the tables of an experiment."""
+    if isinstance(file := read_file(folder), Measurement):
+        return {name: _table(results / f"{name}.csv", file.command) for name in file.tables}
+    made_by = f"cowmodel sweep {results.name}"
+    return {name: _table(results / f"{name}.csv", made_by) for name in ("runs", *file.tables)}
+
+
+def _table(path: Path, made_by: str) -> pd.DataFrame:
+    """Read one table that the command `made_by` has written."""
     if not path.exists():
-        raise ConfigError(f"{path}: not swept yet; run `cowmodel sweep {results.name}` first")
+        raise ConfigError(f"{path}: not there yet; run `{made_by}` first")
     try:
         return pd.read_csv(path)
     except ValueError as error:
-        raise ConfigError(f"{path}: expected a table of `cowmodel sweep`: {error}") from error
+        raise ConfigError(f"{path}: expected a table of `{made_by}`: {error}") from error
 
 
 def _drawn(code: Path, tables: dict[str, pd.DataFrame]) -> Figure:

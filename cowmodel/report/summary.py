@@ -2,13 +2,14 @@
 
 import math
 import re
-from typing import Any
-
-import pandas as pd
-from rich.table import Table
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from cowmodel.experiment.document import flat
 from cowmodel.units import DURATIONS, format_count, format_duration, format_size
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MOST_ROWS = 24
 
@@ -20,28 +21,23 @@ HEADLINES = {
 }
 
 
-def summary_table(summary: dict[str, Any], title: str) -> Table:
-    """Lay a summary out, the three numbers of `HEADLINES` first; what is 0 is left out.
+def summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Go through the labels and values of a summary, first those of `HEADLINES`; what is 0 is left out.
 
     Parameters
     ----------
     summary : dict
         As a run returns it; the unit of a number is in its name.
-    title : str
-        Put above.
     """
     values = flat(summary)
-    table = Table(title=title, title_justify="left", show_header=False, box=None)
-    table.add_column(no_wrap=True)
     for label, name in HEADLINES.items():
-        table.add_row(label, readable(name, values.pop(name)), style="bold")
+        yield label, readable(name, values.pop(name))
     for name, value in values.items():
         if value != 0:
-            table.add_row(name, readable(name, value))
-    return table
+            yield name, readable(name, value)
 
 
-def headlines(runs: pd.DataFrame) -> str:
+def headlines(runs: "pd.DataFrame") -> str:
     """Write, for each of the first runs of a sweep, what is varied and the three numbers in a line.
 
     Parameters

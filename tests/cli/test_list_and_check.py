@@ -54,6 +54,11 @@ def test_check_tells_what_each_file_is(house: Path) -> None:
     ]
 
 
+def test_check_knows_a_measurement() -> None:
+    folder = Path(__file__).parents[2] / "experiments/engine_speed"
+    assert "measurement of measures, contestants, scaling, made by" in invoke("check", str(folder)).stdout
+
+
 def test_check_knows_a_preset_of_prices(house: Path) -> None:
     preset = catalog.COSTS["epyc7302p-linux5.6"]
     assert ": prices of " in invoke("check", str(preset)).stdout

@@ -137,7 +137,7 @@ def test_a_figure_is_drawn_from_the_tables(house: Path, simulation: Any) -> None
 def test_a_figure_before_the_sweep_says_what_to_run(house: Path) -> None:
     result = figure()
     assert result.exit_code == 2
-    assert result.stderr == ("results/flips/runs.csv: not swept yet; run `cowmodel sweep flips` first\n")
+    assert result.stderr == ("results/flips/runs.csv: not there yet; run `cowmodel sweep flips` first\n")
 
 
 def test_an_experiment_without_figure_code_is_named(house: Path, simulation: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cowmodel.errors import ConfigError
-from cowmodel.experiment.sweep import find, read_experiment
+from cowmodel.experiment.sweep import Measurement, find, read_experiment, read_file
 
 Edit = Callable[[Path, str, str], None]
 
@@ -136,3 +136,23 @@ def test_an_experiment_is_found_by_name_folder_or_file(folder: Path, name: str) 
 def test_an_unknown_experiment_gets_a_suggestion(folder: Path) -> None:
     with pytest.raises(ConfigError, match="experiments: no 'flip' among flips; did you mean"):
         find("flip")
+
+
+MEASUREMENT = """
+question = "How fast?"
+expectation = "Fast."
+command = "python -m stopwatch"
+tables = ["times"]
+"""
+
+
+def test_a_measurement_has_a_command_in_the_place_of_a_sweep(folder: Path, file: Path) -> None:
+    file.write_text(MEASUREMENT)
+    said = read_file(folder)
+    assert isinstance(said, Measurement)
+    assert said.tables == ("times",)
+
+
+def test_a_measurement_is_not_swept(folder: Path, file: Path) -> None:
+    file.write_text(MEASUREMENT)
+    assert complaint(folder) == f"{file}: it is measured, not swept; run `python -m stopwatch`"
