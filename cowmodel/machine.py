@@ -12,21 +12,24 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator
 from typing import Any
 
+import numpy as np
 import simpy
 
 from cowmodel.cost.model import CostModel
 from cowmodel.engine.burst import Burst, Completion, Engine, Observer
+from cowmodel.engine.contention import Contention
 from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.kernel.accounting import unmapped_cache_bytes, usage
 from cowmodel.kernel.fault import COPY, FLIP
 from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
 from cowmodel.records import MemoryRow, Records
 
 Activity = Generator[simpy.Event, Any, Any]
 """What SimPy runs."""
 
-EngineMaker = Callable[[Kernel, Callable[[Work], int], Observer], Engine]
+EngineMaker = Callable[[Kernel, Callable[[Work], int], Observer, Contention], Engine]
 
 _MOST_SAMPLES = 1_000_000
 _WATCH_PS = 10**12
@@ -63,6 +66,8 @@ class Machine:
         Time between samples of memory; 0 for those at structural events alone.
     record_faults : bool
         Whether every fault gets a row in the records, or is only counted.
+    contention : Contention, optional
+        What cores wait for; by default locks but not memory.
 
     Attributes
     ----------
@@ -80,17 +85,21 @@ class Machine:
         quantum_ps: int = 4 * 10**9,
         sample_ps: int = 0,
         record_faults: bool = True,
+        contention: Contention | None = None,
     ) -> None:
         if cores < 1 or quantum_ps < 1:
             raise ConfigError(f"machine: expected a core and a quantum, got {cores} cores, {quantum_ps} ps")
         self.kernel, self.costs, self.records = kernel, costs, Records(record_faults)
         self.quantum_ps, self._sample_ps = quantum_ps, sample_ps
-        self.engine = make_engine(kernel, costs.cost_ps, self.records)
+        self.contention = contention or Contention()
+        self.contention.tables_ps = np.zeros(len(kernel.arena.rows), np.int64)
+        self.engine = make_engine(kernel, costs.cost_ps, self.records, self.contention)
         self.environment = MergedEnvironment(self._advance)
         self._bursts: dict[int, simpy.Event] = {}
         self._idle = list(range(cores))
         self._queue: deque[simpy.Event] = deque()
         self._last_pid: dict[int, int] = {}
+        self._mmap_locks: dict[Process, simpy.Resource] = {}
         self._running = 0
         self._fullest = -1
         self._over = self.environment.event()
@@ -130,6 +139,7 @@ class Machine:
                 processes=len(usages),
                 used_bytes=kernel.frames.used * page,
                 cached_bytes=unmapped_cache_bytes(kernel),
+                pending_bytes=kernel.frames.pending * page,
                 pss_bytes=sum(one.pss_bytes for one in usages),
                 table_bytes=kernel.frames.table_pages * page,
                 entries=sum(one.entries for one in usages),
@@ -193,6 +203,10 @@ class Machine:
             self._queue.popleft().succeed(core)
         else:
             self._idle.append(core)
+
+    def mmap_lock(self, process: Process) -> simpy.Resource:
+        """Return what threads of `process` hold, one at a time, while they change its mappings."""
+        return self._mmap_locks.setdefault(process, simpy.Resource(self.environment))
 
     @property
     def contended(self) -> bool:

@@ -11,11 +11,12 @@ Each verb is a generator that lets the time pass which the kernel's work costs.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from cowmodel.engine.burst import Burst
-from cowmodel.errors import ConfigError, SegmentationFault
+from cowmodel.engine.burst import NEVER_PS, Burst
+from cowmodel.errors import ConfigError, SegmentationFault, SimulationError
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
@@ -28,7 +29,7 @@ __all__ = ["Activity", "Main", "Program", "start"]
 
 
 class Program:
-    """How an activity acts as one process: each verb takes the simulated time that it costs.
+    """How an activity acts as one thread of a process: each verb takes the simulated time that it costs.
 
     Verbs are generators, used as `heap = yield from program.mmap(...)`. A program holds a core from its
     first verb until it thinks, waits, exits or has used up its time slice while others wait.
@@ -39,7 +40,7 @@ class Program:
     core, last_core : int or None
         The core that it holds; the one it held last.
     ended : simpy.Event
-        Fires when the process has exited.
+        Fires when the thread has ended; with the last one, the process.
     """
 
     def __init__(self, machine: Machine, process: Process) -> None:
@@ -62,21 +63,22 @@ class Program:
         at_page: int | None = None,
     ) -> Activity:
         """Map anonymous memory; return the Vma."""
-        yield from self._on_core()
-        vma, work = self.machine.kernel.mmap(self.process, size_bytes, backing, shared, at_page)
-        yield from self._spend("mmap", work)
-        return vma
+        kernel = self.machine.kernel
+        return (
+            yield from self._change(
+                "mmap", lambda: kernel.mmap(self.process, size_bytes, backing, shared, at_page)
+            )
+        )
 
     def munmap(self, vma: Vma, first: int = 0, pages: int | None = None) -> Activity:
         """Unmap `pages` pages of `vma`."""
-        yield from self._on_core()
-        yield from self._spend("munmap", self.machine.kernel.munmap(self.process, vma, first, pages))
+        kernel = self.machine.kernel
+        yield from self._change("munmap", lambda: (None, kernel.munmap(self.process, vma, first, pages)))
 
     def populate(self, vma: Vma, pages: Numbers | None = None) -> Activity:
         """Write to the pages of `vma` (numbered from its start) that have no entry yet, all in one action."""
-        yield from self._on_core()
-        vpns = None if pages is None else vma.first + pages
-        yield from self._spend("populate", self.machine.kernel.populate(self.process, vma, vpns))
+        vpns, kernel = None if pages is None else vma.first + pages, self.machine.kernel
+        yield from self._change("populate", lambda: (None, kernel.populate(self.process, vma, vpns)))
 
     def access(self, vma: Vma, pages: Numbers, written: Numbers | int) -> Activity:
         """Access pages of `vma`, numbered from its start, one after the other.
@@ -121,9 +123,7 @@ class Program:
 
     def fork(self, main: "Main") -> Activity:
         """Fork; `main` acts as the child once the parent has paid. Return the child's program."""
-        yield from self._on_core()
-        child, work = self.machine.kernel.fork(self.process)
-        yield from self._spend("fork", work, child.pid)
+        child = yield from self._change("fork", lambda: self.machine.kernel.fork(self.process))
         self.machine.sample_if_fuller()
         return start(self.machine, main, child)
 
@@ -131,22 +131,23 @@ class Program:
         """Start a process that shares nothing; return its program."""
         yield from self._on_core()
         child, work = self.machine.kernel.spawn(self.process)
-        yield from self._spend("spawn", work, child.pid)
+        yield from self._spend("spawn", work, child)
         return start(self.machine, main, child)
 
     def exec(self) -> Activity:
-        """Replace the process's memory by an empty address space."""
+        """Replace the process's memory by an empty address space; raise as `exit` does."""
+        self._must_be_the_last("execs")
         yield from self._on_core()
-        yield from self._spend("exec", self.machine.kernel.exec(self.process))
+        work = self.machine.kernel.exec(self.process)
+        self.process.memory.cores = 1
+        yield from self._spend("exec", work)
 
     def wait(self, child: "Program") -> Activity:
         """Sleep until `child` has exited, then reap it."""
         self._leave()
         yield child.ended
         yield from self._on_core()
-        yield from self._spend(
-            "wait", self.machine.kernel.wait(self.process, child.process), child.process.pid
-        )
+        yield from self._spend("wait", self.machine.kernel.wait(self.process, child.process), child.process)
 
     def think(self, duration_ps: int) -> Activity:
         """Do nothing for a while, off the core; for no time at all, go on.
@@ -162,8 +163,27 @@ class Program:
             self._leave()
             yield self.machine.environment.timeout(duration_ps)
 
+    def thread(self, main: "Main") -> Activity:
+        """Start a thread of this process; return its program, for which `join` waits."""
+        yield from self._on_core()
+        self.process.threads += 1
+        yield from self._spend("thread", Work(threads=1))
+        return start(self.machine, main, self.process)
+
+    def join(self, thread: "Program") -> Activity:
+        """Sleep until `thread` has ended."""
+        self._leave()
+        yield thread.ended
+
     def exit(self) -> Activity:
-        """End the process."""
+        """End the process.
+
+        Raises
+        ------
+        SimulationError
+            If other threads of it have not ended.
+        """
+        self._must_be_the_last("exits")
         yield from self._on_core()
         self.machine.sample_if_fuller()
         yield from self._spend("exit", self.machine.kernel.exit(self.process))
@@ -171,13 +191,41 @@ class Program:
         self.ended.succeed()
 
     def live(self, main: "Main") -> Activity:
-        """Do what `main` does, then exit, unless it has done so."""
+        """Do what `main` does, then end: the process too, unless it has other threads or has exited."""
         yield from main(self)
-        if self.process.space:
+        if self.process.threads > 1:
+            self._leave()
+            self.process.threads -= 1
+            self.ended.succeed()
+        elif self.process.space:
             yield from self.exit()
 
-    def _spend(self, action: str, work: Work, child: int = 0) -> Activity:
-        """Let the time of `work`, which has been done, pass."""
+    def _must_be_the_last(self, verb: str) -> None:
+        if others := self.process.threads - 1:
+            raise SimulationError(
+                f"process {self.process.pid} {verb} while it has {others} other threads; join them first"
+            )
+
+    def _change(self, action: str, verb: Callable[[], tuple[Any, Work]]) -> Activity:
+        """Let `verb` change the mappings, after the faults under way and before others; return its result."""
+        yield from self._on_core()
+        if self.process.threads == 1:
+            result, work = verb()
+            yield from self._spend(action, work, result)
+            return result
+        machine, space = self.machine, self.process.memory
+        with machine.mmap_lock(self.process).request() as held:
+            yield held
+            space.locked_until_ps = NEVER_PS
+            while ready := machine.engine.faults_end(self.process):
+                yield machine.environment.timeout(ready + 1 - self.now)
+            result, work = verb()
+            space.locked_until_ps = self.now + machine.contention.mmap_locks * machine.costs.cost_ps(work)
+            yield from self._spend(action, work, result)
+        return result
+
+    def _spend(self, action: str, work: Work, made: object = None) -> Activity:
+        """Let the time of `work`, which has been done and concerns process `made`, pass."""
         assert self.core is not None
         cost = self.machine.costs.cost_ps(work)
         self.machine.records.action_work += work
@@ -187,7 +235,7 @@ class Program:
                 core=self.core,
                 pid=self.process.pid,
                 action=action,
-                child=child,
+                child=made.pid if isinstance(made, Process) else 0,
                 allocations=work.allocations,
                 copied_bytes=work.copied_bytes,
                 written_bytes=self.machine.kernel.written_bytes,
@@ -205,6 +253,7 @@ class Program:
                 self._slice_end = self.now + self.machine.quantum_ps
         if self.core is None:
             self.core = self.last_core = yield self.machine.acquire(self.last_core)
+            self.process.memory.cores += 1
             switch = self.machine.switch_work(self.core, self.process.pid)
             if switch != NOTHING:
                 self.machine.records.action_work += switch
@@ -216,6 +265,8 @@ class Program:
         if self.core is not None:
             self.machine.release(self.core)
             self.core = None
+            if self.process.space:
+                self.process.space.cores -= 1
 
 
 Main = Callable[[Program], Activity]

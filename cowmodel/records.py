@@ -6,27 +6,17 @@ samples   memory of each process, now and then          memory    the machine's 
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
+from cowmodel.engine.burst import FaultRow
 from cowmodel.kernel.accounting import Usage
 from cowmodel.kernel.fault import Fault
-from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import NOTHING
 
-
-class FaultRow(NamedTuple):
-    """One page fault; `time_ps` is when the access began."""
-
-    time_ps: int
-    core: int
-    pid: int
-    vpn: int
-    kind: str
-    copied_bytes: int
-    cost_ps: int
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class ActionRow(NamedTuple):
@@ -50,8 +40,9 @@ class ActionRow(NamedTuple):
 class MemoryRow(NamedTuple):
     """Memory of the machine at one time.
 
-    `cached_bytes` are shared objects that nothing maps just now; `pss_bytes` and `entries` are sums over the
-    processes, so that pss + cached = used and entries = sharers. Faults are counted from the start on,
+    `cached_bytes` are shared objects that nothing maps just now, `pending_bytes` new memory of faults under
+    way; `pss_bytes` and `entries` are sums over the processes, so that pss + cached + pending = used and
+    entries = sharers. Faults are counted from the start on,
     minor ones as `ru_minflt` does, with those of populate; copies and flips are kinds of faults.
     """
 
@@ -59,6 +50,7 @@ class MemoryRow(NamedTuple):
     processes: int
     used_bytes: int
     cached_bytes: int
+    pending_bytes: int
     pss_bytes: float
     table_bytes: int
     entries: int
@@ -100,12 +92,11 @@ class Records:
         self.samples: list[tuple[int, Usage]] = []
         self.memory: list[MemoryRow] = []
 
-    def fault(self, time_ps: int, core: int, process: Process, vpn: int, fault: Fault, cost_ps: int) -> None:
+    def fault(self, row: FaultRow, fault: Fault) -> None:
         """Take note of one fault."""
         self.fault_counts[fault] += 1
         if self._keep_faults:
-            copied = fault.work.copied_bytes
-            self._fault_rows.append(FaultRow(time_ps, core, process.pid, vpn, fault.kind, copied, cost_ps))
+            self._fault_rows.append(row)
 
     def faults(self, counts: Mapping[Fault, int], columns: Callable[[], Mapping[str, Any]]) -> None:
         """Take note of many faults, later than those before."""
@@ -114,8 +105,10 @@ class Records:
             self._settle()
             self._fault_batches.append(columns())
 
-    def fault_table(self) -> pd.DataFrame:
+    def fault_table(self) -> "pd.DataFrame":
         """Return a row a fault; none unless they are kept."""
+        import pandas as pd  # costs what a small run does
+
         self._settle()
         if not self._fault_batches:
             return pd.DataFrame(columns=FaultRow._fields)

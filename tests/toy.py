@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cowmodel.catalog import POLICIES
+from cowmodel.engine.burst import FaultRow
 from cowmodel.hardware.page_table import NO_SLOT
 from cowmodel.hardware.paging import DIRTY, PRESENT, SPECIAL, WRITE, Geometry, frame_of
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
-from cowmodel.records import FaultRow, Records
+from cowmodel.records import Records
 
 TOY = Geometry("toy", 4096, (2, 2, 2), (1, 2), 18)
 HUGE = Backing("hugetlb", 16 << 10)

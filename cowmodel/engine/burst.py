@@ -5,7 +5,9 @@
     advance(horizon)                  ->     accesses that begin before the horizon, in order of (time, core)
                                       <-     completions: a core's burst is done, or its time limit reached
 
-An access happens, with all its faults, when it begins; its cost moves the clock of its core.
+An access that the page table permits happens when it begins; its cost moves the clock of its core. A fault
+happens when it begins and, where it maps new memory, once more when that is ready; then the access is
+executed again.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +20,8 @@ from cowmodel.errors import ConfigError
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.fault import Fault
 from cowmodel.kernel.process import Process
+
+NEVER_PS = 1 << 62
 
 
 @dataclass(eq=False)
@@ -62,6 +66,19 @@ class Burst:
         return self.done == len(self.vpns)
 
 
+class FaultRow(NamedTuple):
+    """One page fault; `time_ps` is when it began, `waited_ps` how long it waited for locks and memory."""
+
+    time_ps: int
+    core: int
+    pid: int
+    vpn: int
+    kind: str
+    copied_bytes: int
+    cost_ps: int
+    waited_ps: int
+
+
 class Completion(NamedTuple):
     """A core that needs a new decision, and its clock."""
 
@@ -70,9 +87,9 @@ class Completion(NamedTuple):
 
 
 class Observer(Protocol):
-    """Is told of each fault, in the order of time."""
+    """Is told of each fault, in the order in which they are over."""
 
-    def fault(self, time_ps: int, core: int, process: Process, vpn: int, fault: Fault, cost_ps: int) -> None:
+    def fault(self, row: FaultRow, fault: Fault) -> None:
         """Take note of one."""
 
     def faults(self, counts: Mapping[Fault, int], columns: Callable[[], Mapping[str, Any]]) -> None:
@@ -84,6 +101,9 @@ class Engine(Protocol):
 
     def start(self, core: int, burst: Burst, clock_ps: int, limit_ps: int) -> None:
         """Let `core`, idle so far, run `burst` from `clock_ps` until it is done or reaches `limit_ps`."""
+
+    def faults_end(self, process: Process) -> int:
+        """Return when the faults that threads of `process` have under way will be ready; 0 without any."""
 
     def advance(self, horizon_ps: float) -> Completion | None:
         """Make the accesses that begin before `horizon_ps`, in order of (time, core).

@@ -4,23 +4,25 @@ kernels.advance   hits, copies and flips of base pages, cores, frames and page t
 this class        what is rare, which it leaves to the kernel in Python, and the records
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from cowmodel.engine.burst import Burst, Completion, Observer
+from cowmodel.engine.burst import NEVER_PS, Burst, Completion, FaultRow, Observer
+from cowmodel.engine.common import common_faults, flips_by_sharers
+from cowmodel.engine.contention import Contention
 from cowmodel.errors import ConfigError
 from cowmodel.hardware.page_table import PageTable
 from cowmodel.hardware.paging import Numbers
-from cowmodel.kernel.choices import AtWrite
-from cowmodel.kernel.fault import COPY, FLIP, FLIPPED, Fault, copied
+from cowmodel.kernel.fault import COPY, Fault, Pending, copied
 from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
 
 _LOG_ROWS = 1 << 14
 _WHOLE = 1 << 12  # tables of a mapping that are looked up all at once
-_MOST_SHARERS = 256  # of which the policy is asked beforehand; more are rare
 
 
 class CompiledEngine:
@@ -33,6 +35,7 @@ class CompiledEngine:
         Work to picoseconds.
     observer : Observer
         Told of each fault.
+    contention : Contention
 
     Raises
     ------
@@ -40,30 +43,53 @@ class CompiledEngine:
         If a hit takes no time.
     """
 
-    def __init__(self, kernel: Kernel, price: Callable[[Work], int], observer: Observer) -> None:
+    def __init__(
+        self, kernel: Kernel, price: Callable[[Work], int], observer: Observer, contention: Contention
+    ) -> None:
         from cowmodel.engine import kernels  # costs half a second that a reference run need not pay
 
         self._code, self._kernel, self._price, self._observer = kernels, kernel, price, observer
-        page = kernel.geometry.page_bytes
-        self._faults = (  # by the kinds of the kernels
-            Fault(FLIP[False], FLIPPED),
-            Fault(COPY[False], copied(page, frees=0)),
-            Fault(COPY[False], copied(page, frees=1)),
-        )
-        self._costs = np.array([price(fault.work) for fault in self._faults], np.int64)
+        self._contention = contention
         self._hit_ps = price(Work(hits=1))
         if self._hit_ps < 1:
             raise ConfigError(
                 "machine.engine: expected a price of hits of at least 1 ps, got 0: accesses that take no time"
                 " have no order of time; set the price, or engine = 'reference'"
             )
-        self._flips = _asked(kernel)
-        self._bits = kernel.geometry.index_bits[0]
+        self._flips = flips_by_sharers(kernel)
+        self._bits, self._page_bytes = kernel.geometry.index_bits[0], kernel.geometry.page_bytes
         self._bursts: dict[int, Burst] = {}
+        self._pending: dict[int, Pending] = {}
         self._known: dict[int, tuple[PageTable, int, int, int]] = {}  # what the directories cover
-        self._cores = np.zeros((0, 7), np.int64)
+        self._cores = np.zeros((0, kernels.FIELDS), np.int64)
         self._accesses = self._directories = np.zeros((0, 0), np.int64)
-        self._log, self._logged = np.zeros((_LOG_ROWS, 4), np.int64), np.zeros(1, np.int64)
+        self._log, self._logged = np.zeros((_LOG_ROWS, 6), np.int64), np.zeros(1, np.int64)
+        self._tables = contention.tables_ps if contention.page_table_locks else contention.tables_ps[:0]
+        self._faults: dict[tuple[int, int], Fault] = {}
+        self._costs = np.zeros((0, 0), np.int64)
+        self._price_with(others=0)
+
+    def _price_with(self, others: int) -> None:
+        """See that faults have their prices with so many other cores that run the address space."""
+        page, others = self._page_bytes, max(others, self._costs.shape[1] - 2)
+        rows = []
+        for n in range(others + 1):
+            for kind, fault in enumerate(common_faults(page, n)):
+                self._faults[kind, n] = fault
+        for kind in range(len(common_faults(page, 0))):
+            works = [self._faults[kind, n].work for n in range(others + 1)]
+            rows.append([self._price(work) for work in (works[0].prepared, *works)])
+        self._costs = np.array(rows, np.int64)
+
+    def faults_end(self, process: Process) -> int:
+        """Return when the faults that threads of `process` have under way will be ready; 0 without any."""
+        code = self._code
+        committing = (
+            int(self._cores[core, code.CLOCK])
+            for core, burst in self._bursts.items()
+            if burst.process is process and self._cores[core, code.STATE] == code.COMMITTING
+        )
+        return max(committing, default=0)
 
     def start(self, core: int, burst: Burst, clock_ps: int, limit_ps: int) -> None:
         """Let `core`, idle so far, run `burst` from `clock_ps` until it is done or reaches `limit_ps`."""
@@ -71,7 +97,7 @@ class CompiledEngine:
         assert core not in self._bursts, f"core {core} is running a burst already"
         count = len(burst.vpns) - burst.done
         self._accesses = _with_room(self._accesses, core, count)
-        self._cores = _with_room(self._cores, core, 7)
+        self._cores = _with_room(self._cores, core, code.FIELDS)
         self._bursts[core] = burst
         rest = slice(burst.done, None)
         np.left_shift(burst.vpns[rest], 1, out=self._accesses[core, :count])
@@ -80,17 +106,24 @@ class CompiledEngine:
         state[code.POSITION] = state[code.HITS] = 0
         state[code.CLOCK], state[code.END], state[code.LIMIT] = clock_ps, count, limit_ps
         state[code.STATE] = code.RUNNING
-        if count:
-            self._look_up(core, int(burst.vpns.min()), int(burst.vpns.max()))
+        self._look_up(core)
 
-    def _look_up(self, core: int, first: int, last: int) -> None:
-        """See that the directory of `core` tells where the pages first..last have their entries."""
-        space = self._bursts[core].process.memory
+    def _look_up(self, core: int) -> None:
+        """See that the directory of `core` tells where the pages of its burst have their entries."""
+        burst = self._bursts[core]
+        if not len(burst.vpns):
+            return
+        space, first, last = burst.process.memory, int(burst.vpns.min()), int(burst.vpns.max())
         known = self._known.get(core)
         current = known and known[:2] == (space.page_table, space.page_table.version)
         if known and current and known[2] <= first and last <= known[3]:
             return
-        if (vma := space.find(first)) and vma.pages >> self._bits < _WHOLE:  # all of it, for bursts to come
+        vma = space.find(first)
+        fills = vma and vma.written and vma.shared is None and vma.level == 1
+        self._cores[core, [self._code.FILL_FROM, self._code.FILL_END]] = (
+            (vma.first, vma.end) if vma and fills else (0, 0)
+        )
+        if vma and vma.pages >> self._bits < _WHOLE:  # all of it, for bursts to come
             first, last = vma.first, max(last, vma.last)
         places = space.page_table.directory(first, last)
         self._directories = _with_room(self._directories, core, len(places))
@@ -103,7 +136,10 @@ class CompiledEngine:
         if not self._bursts:
             return None
         code, kernel = self._code, self._kernel
-        horizon = int(min(horizon_ps, code.NEVER - 1))
+        transfer = self._contention.transfer_ps(copied(self._page_bytes))
+        horizon = int(min(horizon_ps, NEVER_PS - 1))
+        for core in self._bursts:
+            self._meet(core)
         while True:
             ended, core = code.advance(
                 kernel.arena.flat,
@@ -119,6 +155,9 @@ class CompiledEngine:
                 self._accesses,
                 self._log,
                 self._logged,
+                self._contention.memory_ps,
+                self._tables,
+                transfer,
                 self._hit_ps,
                 horizon,
             )
@@ -131,23 +170,64 @@ class CompiledEngine:
             elif ended == code.NOTHING:
                 return None
 
+    def _meet(self, core: int) -> None:
+        """Take over what structural events may have changed for a core."""
+        code, state, process = self._code, self._cores[core], self._bursts[core].process
+        if process.threads > 1:
+            if process.memory.other_cores + 2 > self._costs.shape[1]:
+                self._price_with(process.memory.other_cores)
+            self._look_up(core)
+        state[code.STRICT] = process.threads > 1
+        state[code.OTHERS] = process.memory.other_cores
+        state[code.LOCKED] = process.memory.locked_until_ps
+
     def _handle(self, core: int) -> None:
-        """Let the kernel in Python carry out the access at which a core stands."""
+        """Let the kernel in Python do what a core is about to do."""
         code, burst, state = self._code, self._bursts[core], self._cores[core]
         vpn, write = divmod(int(self._accesses[core, state[code.POSITION]]), 2)
-        clock = int(state[code.CLOCK])
-        while not self._kernel.touch(burst.process, vpn, bool(write)):
-            fault = self._kernel.fault(burst.process, vpn, bool(write))
-            cost = self._price(fault.work)
-            self._observer.fault(clock, core, burst.process, vpn, fault, cost)
-            clock += cost
-        state[code.CLOCK] = clock + self._hit_ps
-        state[code.POSITION] += 1
-        state[code.HITS] = 0
-        state[code.STATE] = code.RUNNING
-        if self._directories[core, (vpn >> self._bits) - state[code.FIRST]] < 0:
-            del self._known[core]  # there is a table or a large leaf now
-            self._look_up(core, int(burst.vpns.min()), int(burst.vpns.max()))
+        if state[code.STATE] == code.COMMITTING:
+            now = int(state[code.CLOCK])
+            pending = self._pending.pop(core, None) or self._copy_under_way(core, vpn)
+            prepared = self._price(pending.work)
+            fault = self._kernel.commit_fault(burst.process, pending)
+            self._end(core, now, now, prepared, vpn, fault)
+        else:
+            now = max(int(state[code.CLOCK]), int(state[code.LOCKED]))
+            state[code.BEGAN] = state[code.CLOCK]
+            begun = self._kernel.begin_fault(burst.process, vpn, bool(write))
+            prepared = self._price(begun.work.prepared)
+            ready = now + self._contention.wait_for_memory(now, begun.work) + prepared
+            if isinstance(begun, Pending):
+                self._pending[core] = begun
+                state[code.CLOCK], state[code.NEW], state[code.STATE] = ready, -1, code.COMMITTING
+            else:
+                self._end(core, now, ready, prepared, vpn, begun)
+        appeared = self._directories[core, (vpn >> self._bits) - state[code.FIRST]] < 0
+        for other, running in self._bursts.items():
+            if running.process is burst.process:
+                if appeared:  # there is a table or a large leaf now
+                    self._known.pop(other, None)
+                self._look_up(other)
+
+    def _copy_under_way(self, core: int, vpn: int) -> Pending:
+        """Return the copy that compiled code began on a core."""
+        code, state, vma = self._code, self._cores[core], self._bursts[core].process.memory.find(vpn)
+        assert vma
+        seen = int(state[code.SEEN]) % (1 << 64)
+        return Pending(COPY[False], copied(self._page_bytes), vma, vpn, int(state[code.NEW]), True, seen)
+
+    def _end(self, core: int, now: int, ready: int, prepared: int, vpn: int, fault: Fault) -> None:
+        """Let a fault that asks for the lock of its table `now` be over; from `ready` on it changes it."""
+        code, state, process = self._code, self._cores[core], self._bursts[core].process
+        cost, row = self._price(fault.work), process.memory.page_table.walk(vpn) >> self._bits
+        held = cost - prepared
+        waited = self._contention.wait_for_table(now, row, held) if row >= 0 else 0
+        clock, began = ready + waited + held, int(state[code.BEGAN])
+        state[code.CLOCK] = clock
+        state[code.STATE] = code.DONE if clock >= state[code.LIMIT] else code.RUNNING
+        size = fault.work.copied_bytes
+        row_of_table = FaultRow(began, core, process.pid, vpn, fault.kind, size, cost, clock - began - cost)
+        self._observer.fault(row_of_table, fault)
 
     def _settle(self) -> None:
         """Bring what the kernels counted to the processes, the bursts and the records."""
@@ -167,32 +247,32 @@ class CompiledEngine:
 
     def _record(self, log: Numbers) -> None:
         """Count the logged faults and pass them on."""
-        kinds = len(self._faults)
-        counts = np.bincount(log[:, 1] * kinds + log[:, 3], minlength=kinds * len(self._cores))
-        for core, burst in self._bursts.items():
-            for fault, count in zip(self._faults, counts[core * kinds :].tolist(), strict=False):
-                if count:
-                    burst.process.faults[fault.kind] += count
-                    burst.process.copied_bytes += count * fault.work.copied_bytes
-        totals = counts.reshape(-1, kinds).sum(axis=0).tolist()
-        happened = {fault: count for fault, count in zip(self._faults, totals, strict=True) if count}
+        happened = Counter[Fault]()
+        kinds, others = self._costs.shape
+        counts = np.bincount((log[:, 1] * kinds + log[:, 3]) * others + log[:, 4])
+        for code in np.flatnonzero(counts).tolist():
+            core, fault = code // (kinds * others), self._faults[divmod(code % (kinds * others), others)]
+            count, process = int(counts[code]), self._bursts[core].process
+            process.faults[fault.kind] += count
+            process.copied_bytes += count * fault.work.copied_bytes
+            happened[fault] += count
         pids = {core: burst.process.pid for core, burst in self._bursts.items()}
         self._observer.faults(happened, lambda: self._columns(log.copy(), pids))
 
     def _columns(self, log: Numbers, pids: dict[int, int]) -> dict[str, Any]:
         """Return logged faults as the columns of a table of faults."""
-        times, cores, vpns, kinds = log.T
+        times, cores, vpns, kinds, others, waited = log.T
+        faults = [self._faults[kind, 0] for kind in range(len(self._costs))]
         pid = np.array([pids.get(core, 0) for core in range(len(self._cores))])[cores]
-        names = np.array([fault.kind for fault in self._faults], object)
-        sizes = np.array([fault.work.copied_bytes for fault in self._faults])
         return {
             "time_ps": times,
             "core": cores,
             "pid": pid,
             "vpn": vpns,
-            "kind": names[kinds],
-            "copied_bytes": sizes[kinds],
-            "cost_ps": self._costs[kinds],
+            "kind": np.array([fault.kind for fault in faults], object)[kinds],
+            "copied_bytes": np.array([fault.work.copied_bytes for fault in faults])[kinds],
+            "cost_ps": self._costs[kinds, 1 + others],
+            "waited_ps": waited,
         }
 
 
@@ -204,11 +284,3 @@ def _with_room(rows: Numbers, row: int, columns: int) -> Numbers:
     grown = np.zeros((max(row + 1, height), width if columns <= width else max(columns, 2 * width)), np.int64)
     grown[:height, :width] = rows
     return grown
-
-
-def _asked(kernel: Kernel) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return whether the policy flips with so many sharers; place 0 says whether it seeks last sharers."""
-    policy = kernel.policy
-    flips = [policy.at_write(sharers) is AtWrite.FLIP for sharers in range(1, _MOST_SHARERS)]
-    assert not any(flips[1:]), f"{policy} flips a frame that others map"
-    return np.array([policy.seeks_last_sharer(), *flips])

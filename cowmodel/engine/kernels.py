@@ -1,23 +1,30 @@
 """The compiled kernels: accesses from fault to fault, in the order of time.
 
-For a process that runs on one core, *which* accesses fault is its own affair; only whether a fault copies
+For a process with one thread, *which* accesses fault is its own affair; only whether a fault copies
 or flips depends on the other cores. So hits run ahead, up to the horizon, and only faults are taken in
-global order of (time, core):
+global order of (time, core), a copy or a fill twice: D decides, C commits.
 
-    core 0   h h h h F . . . . . . . .      F taken first: the earliest
-    core 1   h h h h h h h F                waits for its turn
+    core 0   h h h h D . . C h h h          D taken first: the earliest
+    core 1   h h h h h h h D                waits for its turn
     core 2   h h h h h h h h h h|           ran to the horizon
 
-The state of a core is one row of `cores`, int64[C, 7]:
+A core whose process has several threads is STRICT: its hits too wait for their turn.
+
+The state of a core is one row of `cores`, int64[C, 15]:
 
     CLOCK POSITION END LIMIT   now; next access, end of the burst, time limit
     FIRST                      the table of level 1 at which its directory begins
+    FILL_FROM FILL_END         pages without an entry that a write may fill here
     HITS                       hits since its last fault: they can be taken back
-    STATE                      IDLE, RUNNING (hits may run), FAULTING (waits for its turn), DONE
+    STATE                      IDLE, RUNNING, FAULTING and COMMITTING (wait for their turn), DONE
+    STRICT OTHERS LOCKED       whether hits wait; other cores of the space; until when it is locked
+    BEGAN NEW SEEN             of a fault under way: its start, new frame (-1: the caller has it), entry found
 
 `directories`, int64[C, D], is what `PageTable.directory` says of the process on a core. `accesses` is
-int64[C, N]: page * 2 + 1 for a write. What a kernel cannot resolve (no entry, the zero frame,
-huge leafs, a policy that looks for last sharers, no memory) goes back to the caller as RARE.
+int64[C, N]: page * 2 + 1 for a write. `costs[kind]` has the part before the table is locked, then the whole
+with so many other cores; `free`, int64[1], and `tables`, int64[T], are those of `Contention`. What a kernel
+cannot resolve (no table, the zero frame, huge leafs, last sharers that are looked for, no memory) goes back
+to the caller as RARE.
 """
 
 from typing import Any
@@ -28,7 +35,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from cowmodel.hardware.frames import CEILING, FREED, FRESH, PEAK, TABLES, USED
+from cowmodel.hardware.frames import CEILING, FREED, FRESH, PEAK, PENDING, TABLES, USED
 from cowmodel.hardware.paging import (
     ACCESSED,
     DIRTY,
@@ -42,16 +49,19 @@ from cowmodel.hardware.paging import (
     WRITE,
 )
 
-CLOCK, POSITION, END, LIMIT, FIRST, HITS, STATE = range(7)
-IDLE, RUNNING, FAULTING, DONE = range(4)
+CLOCK, POSITION, END, LIMIT, FIRST, FILL_FROM, FILL_END, HITS = range(8)
+STATE, STRICT, OTHERS, LOCKED, BEGAN, NEW, SEEN, FIELDS = range(8, 16)
+IDLE, RUNNING, FAULTING, COMMITTING, DONE = range(5)
 NOTHING, COMPLETED, RARE, LOG_FULL = range(4)  # what `advance` ended with
-FLIP, COPY, COPY_AND_FREE = range(3)  # kinds in the log, and places in `costs`
+FLIP, COPY, COPY_AND_FREE, LATE_COPY, FILL, LATE_FILL, SPURIOUS = range(7)  # kinds in `log` and `costs`
+_PREPARED = 0  # place in `costs[kind]`
+_PERMITTED, _PENDING, _RARE = -1, -2, -3  # a fault that is none; that is to commit; for the caller
 _NEAR, _FAR = 8, 16  # accesses to look ahead
 NEVER = np.int64(1) << np.int64(62)
 
 _ADVANCE = (
-    "UniTuple(i8, 2)(u8[::1], i8, i4[::1], b1[::1], i4[::1], i8[::1], b1[::1], i8[::1],"
-    " i8[:, ::1], i8[:, ::1], i8[:, ::1], i8[:, ::1], i8[::1], i8, i8)"
+    "UniTuple(i8, 2)(u8[::1], i8, i4[::1], b1[::1], i4[::1], i8[::1], b1[::1], i8[:, ::1],"
+    " i8[:, ::1], i8[:, ::1], i8[:, ::1], i8[:, ::1], i8[::1], i8[::1], i8[::1], i8, i8, i8)"
 )
 
 # The kernels allocate nothing, and numba's reference counting would cost ten times what an access does.
@@ -128,22 +138,47 @@ def run(words, bits, sharers, directories, cores, accesses, core, hit_ps, horizo
 
 
 @part
-def earliest(cores, state):
-    """Return the core in `state` that is first in order of (time, core), and its clock; -1 if none is."""
-    first, clock = np.int64(-1), NEVER
-    for core in range(len(cores)):
-        if cores[core, STATE] == state and cores[core, CLOCK] < clock:
-            first, clock = np.int64(core), cores[core, CLOCK]
-    return first, clock
+def due(cores, core):
+    """Return when a core acts next in global order; NEVER where it does not."""
+    state, clock = cores[core, STATE], cores[core, CLOCK]
+    if state == FAULTING:
+        return max(clock, cores[core, LOCKED])
+    if state == COMMITTING or (state == RUNNING and cores[core, STRICT]):
+        return clock
+    return NEVER
 
 
 @part
-def go_on(cores, core, cost_ps):
-    """Let a core go on after an access with a fault, which was executed again and hit."""
-    cores[core, CLOCK] += cost_ps
-    cores[core, POSITION] += 1
+def next_turn(cores, horizon):
+    """Return the core that acts first in order of (time, core), when, and until when it is the first."""
+    first, at, until = np.int64(-1), NEVER, horizon
+    for core in range(len(cores)):
+        when = due(cores, core)
+        if when < at:
+            if first >= 0:
+                until = min(until, at)  # a lower number goes first at equal times
+            first, at = np.int64(core), when
+        elif first >= 0 and when < NEVER:
+            until = min(until, when + 1)
+    return first, at, until
+
+
+@part
+def first_done(cores):
+    """Return the core that is first done, and when; -1 if none is."""
+    first, end = np.int64(-1), NEVER
+    for core in range(len(cores)):
+        if cores[core, STATE] == DONE and cores[core, CLOCK] < end:
+            first, end = np.int64(core), cores[core, CLOCK]
+    return first, end
+
+
+@part
+def go_on(cores, core, clock):
+    """Let a core go on after a fault: its access is executed again, if its time is not up."""
+    cores[core, CLOCK] = clock
     cores[core, HITS] = 0
-    cores[core, STATE] = RUNNING
+    cores[core, STATE] = DONE if clock >= cores[core, LIMIT] else RUNNING
 
 
 @part
@@ -151,7 +186,7 @@ def take_back(cores, horizon, hit_ps):
     """Take back the hits that began at `horizon` or later: an event there may come before them."""
     for core in range(len(cores)):
         clock = cores[core, CLOCK]
-        if cores[core, STATE] != IDLE and clock > horizon:
+        if cores[core, STATE] != IDLE and not cores[core, STRICT] and clock > horizon:
             late = min(cores[core, HITS], (clock - horizon) // hit_ps)
             if late > 0:
                 cores[core, CLOCK] -= late * hit_ps
@@ -161,23 +196,16 @@ def take_back(cores, horizon, hit_ps):
 
 
 @part
-def resolve(words, sharers, cached, freed, counters, flips, slot, access):
-    """Copy or flip at a write to a read-only entry; return the kind, or -1 for anything else.
+def wait(free, place, now, held):
+    """Use what is free from `free[place]` on for `held`; return how long it takes to come."""
+    start = max(now, free[place])
+    free[place] = start + held
+    return start - now
 
-    As `cowmodel.kernel.fault` does it, for base pages. `flips[n]` says what the policy does with n sharers;
-    places beyond its end, and a second sharer where last sharers are sought (`flips[0]`), are rare.
-    """
-    word = words[slot] if slot >= 0 else _BITS(0)
-    old = np.int64((word & _FRAME) >> _SHIFT)
-    count = sharers[old]
-    if not (access & 1 and word & _P) or word & _W or word & _NOT_SIMPLE or count >= len(flips):
-        return np.int64(-1)
-    if flips[count]:
-        words[slot] = word & ~_SAVED | _W | _AD
-        return np.int64(FLIP)
-    room = counters[CEILING] - counters[FRESH] + counters[FREED] - counters[TABLES]
-    if room < 1 or (flips[0] and count == 2):
-        return np.int64(-1)
+
+@part
+def take_frame(freed, counters):
+    """Return a base frame for a fault that is to commit; the caller has made sure of the room."""
     if counters[FREED]:
         counters[FREED] -= 1
         new = np.int64(freed[counters[FREED]])
@@ -185,16 +213,91 @@ def resolve(words, sharers, cached, freed, counters, flips, slot, access):
         new = counters[FRESH]
         counters[FRESH] += 1
     counters[USED] += 1
+    counters[PENDING] += 1
     counters[PEAK] = max(counters[PEAK], counters[USED] + counters[TABLES])
+    return new
+
+
+@part
+def give_back(freed, counters, pfn):
+    """Free a base frame."""
+    counters[USED] -= 1
+    freed[counters[FREED]] = pfn
+    counters[FREED] += 1
+
+
+@part
+def decide(words, sharers, freed, counters, flips, cores, core, slot, access, now):
+    """Begin the fault of a core as `cowmodel.kernel.fault.begin` does; return its kind, or what else it is.
+
+    `flips[n]` says what the policy does with n sharers; places beyond its end, and a second sharer where
+    last sharers are sought (`flips[0]`), are rare.
+    """
+    word = words[slot] if slot >= 0 else _BITS(0)
+    needed = _PW if access & 1 else _P
+    if word & needed == needed:  # others have seen to it since
+        return np.int64(SPURIOUS if now > cores[core, CLOCK] else _PERMITTED)
+    old = np.int64((word & _FRAME) >> _SHIFT)
+    room = counters[CEILING] - counters[FRESH] + counters[FREED] - counters[TABLES]
+    page = access >> 1
+    if not access & 1 or slot < 0 or word & _NOT_SIMPLE:
+        return np.int64(_RARE)
+    if word & _P:
+        count = sharers[old]
+        if count >= len(flips):
+            return np.int64(_RARE)
+        if flips[count]:
+            words[slot] = word & ~_SAVED | _W | _AD
+            return np.int64(FLIP)
+    elif word or not cores[core, FILL_FROM] <= page < cores[core, FILL_END]:
+        return np.int64(_RARE)
+    if room < 1:
+        return np.int64(_RARE)
+    cores[core, NEW] = take_frame(freed, counters)
+    cores[core, SEEN] = np.int64(word)
+    cores[core, STATE] = COMMITTING
+    return np.int64(_PENDING)
+
+
+@part
+def commit(words, sharers, cached, freed, counters, flips, cores, core, slot):
+    """Map the new frame of a core as `cowmodel.kernel.fault.commit` does; return the kind of the fault."""
+    seen, new = _BITS(cores[core, SEEN]), cores[core, NEW]
+    if new < 0:
+        return np.int64(_RARE)
+    old = np.int64((seen & _FRAME) >> _SHIFT)
+    late = slot < 0 or (words[slot] ^ seen) & ~_AD
+    if not late and seen and flips[0] and sharers[old] == 2:
+        return np.int64(_RARE)
+    counters[PENDING] -= 1
+    if late:
+        give_back(freed, counters, new)
+        return np.int64(LATE_COPY if seen else LATE_FILL)
     sharers[new] += 1
     words[slot] = _BITS(new) << _SHIFT | _NEW_LEAF
+    if not seen:
+        return np.int64(FILL)
     sharers[old] -= 1
-    if count > 1 or cached[old]:
+    if sharers[old] or cached[old]:
         return np.int64(COPY)
-    counters[USED] -= 1
-    freed[counters[FREED]] = old
-    counters[FREED] += 1
+    give_back(freed, counters, old)
     return np.int64(COPY_AND_FREE)
+
+
+@part
+def end_fault(costs, cores, log, logged, tables, core, now, row, page, kind):
+    """Let a fault be over that asks for the lock of the table in `row` now; add it to the log."""
+    others = cores[core, OTHERS] if kind in (COPY, COPY_AND_FREE) else np.int64(0)
+    cost = costs[kind, 1 + others]
+    held = cost - costs[kind, _PREPARED]
+    ready = now if cores[core, STATE] == COMMITTING else now + costs[kind, _PREPARED]
+    if len(tables) and row >= 0:
+        ready += wait(tables, row, now, held)
+    began, line = cores[core, BEGAN], log[logged[0]]
+    line[0], line[1], line[2], line[3] = began, core, page, kind
+    line[4], line[5] = others, ready + held - began - cost
+    logged[0] += 1
+    go_on(cores, core, ready + held)
 
 
 @njit(_ADVANCE, cache=True, nogil=True, _nrt=False)
@@ -212,33 +315,47 @@ def advance(
     accesses,
     log,
     logged,
+    memory,
+    tables,
+    transfer_ps,
     hit_ps,
     horizon,
 ):
     """Make all accesses that begin before `horizon`; return what ended it and the core concerned.
 
-    Each fault adds a row (time, core, page, kind) to `log`, int64[L, 4], and 1 to `logged[0]`.
+    Each fault adds a row (began, core, page, kind, other cores, waited) to `log`, int64[L, 6], and 1 to
+    `logged[0]`. A transfer of a page keeps memory busy for `transfer_ps`; without `tables` none is locked.
     """
     while True:
         for core in range(len(cores)):
-            if cores[core, STATE] == RUNNING:
+            if cores[core, STATE] == RUNNING and not cores[core, STRICT]:
                 run(words, bits, sharers, directories, cores, accesses, core, hit_ps, horizon)
-        first, at = earliest(cores, FAULTING)
-        finished, end = earliest(cores, DONE)
+        first, at, until = next_turn(cores, horizon)
+        finished, end = first_done(cores)
         if finished >= 0 and end <= at:
             take_back(cores, end, hit_ps)
             cores[finished, STATE] = IDLE
             return np.int64(COMPLETED), finished
         if first < 0 or at >= horizon:
             return np.int64(NOTHING), np.int64(-1)
+        if cores[first, STATE] == RUNNING:
+            run(words, bits, sharers, directories, cores, accesses, first, hit_ps, min(until, end))
+            continue
         if logged[0] == len(log):
             return np.int64(LOG_FULL), np.int64(-1)
         access = accesses[first, cores[first, POSITION]]
         slot = find(directories, first, cores[first, FIRST], access >> 1, bits)
-        kind = resolve(words, sharers, cached, freed, counters, flips, slot, access)
-        if kind < 0:
+        if cores[first, STATE] == FAULTING:
+            cores[first, BEGAN], cores[first, HITS] = cores[first, CLOCK], 0
+            kind = decide(words, sharers, freed, counters, flips, cores, first, slot, access, at)
+        else:
+            kind = commit(words, sharers, cached, freed, counters, flips, cores, first, slot)
+        if kind == _RARE:
             return np.int64(RARE), first
-        row = log[logged[0]]
-        row[0], row[1], row[2], row[3] = at, first, access >> 1, kind
-        logged[0] += 1
-        go_on(cores, first, costs[kind] + hit_ps)
+        if kind == _PERMITTED:
+            go_on(cores, first, at)
+        elif kind == _PENDING:
+            likely = COPY if cores[first, SEEN] else FILL
+            cores[first, CLOCK] = at + wait(memory, 0, at, transfer_ps) + costs[likely, _PREPARED]
+        else:
+            end_fault(costs, cores, log, logged, tables, first, at, slot >> bits, access >> 1, kind)

@@ -20,7 +20,7 @@ ZERO_FRAME = 0
 MOST_FRAMES = 1 << 31  # frame numbers are kept in 32 bits where there are many
 
 # Places in `FrameTable.counters`, which compiled code shares.
-USED, TABLES, PEAK, PEAK_TABLES, FRESH, CEILING, FREED = range(7)
+USED, TABLES, PEAK, PEAK_TABLES, FRESH, CEILING, FREED, PENDING = range(8)
 
 
 class FrameTable:
@@ -39,9 +39,10 @@ class FrameTable:
         Frames that a shared object holds, so that they stay without a sharer.
     freed : int32[total + 1]
         The stack of freed base frames.
-    counters : int64[7]
+    counters : int64[8]
         Frames that hold data; that hold page tables; the most of both together, and of tables, so far;
-        where untouched memory starts and ends; how many base frames are on the stack.
+        where untouched memory starts and ends; how many base frames are on the stack; how many frames
+        that hold data are taken by faults which have yet to map them.
     """
 
     def __init__(self, total: int) -> None:
@@ -49,7 +50,7 @@ class FrameTable:
         self.sharers = np.zeros(total + 1, np.int32)
         self.cached = np.zeros(total + 1, np.bool_)
         self.freed = np.empty(total + 1, np.int32)
-        self.counters = np.zeros(7, np.int64)
+        self.counters = np.zeros(8, np.int64)
         self.counters[[FRESH, CEILING]] = ZERO_FRAME + 1, total + 1
         self._freed_large: dict[int, list[int]] = {}
 
@@ -72,6 +73,11 @@ class FrameTable:
     def peak_tables(self) -> int:
         """The most frames that held tables so far."""
         return int(self.counters[PEAK_TABLES])
+
+    @property
+    def pending(self) -> int:
+        """Frames that faults have taken and not yet mapped."""
+        return int(self.counters[PENDING])
 
     @property
     def free(self) -> int:
@@ -147,6 +153,10 @@ class FrameTable:
         self.counters[TABLES] += count
         self.counters[PEAK_TABLES] = max(self.counters[PEAK_TABLES], self.counters[TABLES])
         self._charge(0)
+
+    def hold_pending(self, frames: int) -> None:
+        """Note that a fault is about to take so many frames, or (negative) has done with them."""
+        self.counters[PENDING] += frames
 
     def total_sharers(self) -> int:
         """Return the number of entries, in all page tables, that map a frame other than the zero frame."""

@@ -99,11 +99,22 @@ class AddressSpace:
     ----------
     vmas : list of Vma
     page_table : PageTable
+    cores : int
+        Cores that run it at the moment.
+    locked_until_ps : int
+        Faults that begin earlier wait until then.
     """
 
     def __init__(self, page_table: PageTable) -> None:
         self.page_table = page_table
         self.vmas: list[Vma] = []
+        self.cores = 0
+        self.locked_until_ps = 0
+
+    @property
+    def other_cores(self) -> int:
+        """Cores that run it, beside one that acts for it."""
+        return max(0, self.cores - 1)
 
     def find(self, vpn: int) -> Vma | None:
         """Return the mapping of page `vpn`."""

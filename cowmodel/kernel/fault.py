@@ -5,12 +5,17 @@
                      shared:  the object's frame, zeroed if it is new
     read-only entry  the zero frame: replaced; otherwise the policy says copy or flip
 
-After any of them the instruction is executed again and finds the access permitted.
+A fault that fills a private page with new memory takes time for that, in which others may act. So it has
+two parts: `begin` decides and takes the frame, `commit` maps it if the entry is still what it was, and lets
+go of the old frame only then. Two processes that write the same shared page at once both copy; of two
+threads that do, one comes too late. All other faults are over with `begin`.
+
+After the fault the instruction is executed again and finds the access permitted.
 
 References
 ----------
-Linux, handle_pte_fault, do_anonymous_page, do_wp_page, do_fault_around, mm/memory.c; hugetlb_fault,
-mm/hugetlb.c. Kinds have the names of those paths.
+Linux, handle_pte_fault, do_anonymous_page, do_wp_page, wp_page_copy, do_fault_around, mm/memory.c;
+hugetlb_fault, mm/hugetlb.c. Kinds have the names of those paths.
 """
 
 from collections import Counter
@@ -22,6 +27,8 @@ from cowmodel.errors import SegmentationFault
 from cowmodel.hardware.frames import ZERO_FRAME
 from cowmodel.hardware.page_table import NO_SLOT
 from cowmodel.hardware.paging import (
+    ACCESSED,
+    DIRTY,
     LEAF,
     SPECIAL,
     WRITE,
@@ -45,16 +52,27 @@ FILL, COPY, FLIP = (
     ("cow_copy", "htlb_copy"),
     ("cow_reuse", "htlb_reuse"),
 )
-KINDS = ("spurious", "zero_map", "zero_replace", "shared_map", *FILL, *COPY, *FLIP)
-
+KINDS = ("spurious", "late", "zero_map", "zero_replace", "shared_map", *FILL, *COPY, *FLIP)
 
 FLIPPED = Work(traps=1, flips=1)
-REPLACED = Work(traps=1, allocations=1, invalidations=1)
 
 
-def copied(leaf_bytes: int, frees: int) -> Work:
-    """Return the work of a fault that copies a leaf, after which `frees` old ones (0 or 1) are free."""
-    return REPLACED + Work(copied_bytes=leaf_bytes, frees=frees)
+def filled(leaf_bytes: int) -> Work:
+    """Return the work of a fault that maps a zeroed leaf."""
+    return Work(traps=1, allocations=1, zeroed_bytes=leaf_bytes)
+
+
+def copied(leaf_bytes: int) -> Work:
+    """Return the work of copying a leaf, before it is mapped."""
+    return Work(traps=1, allocations=1, copied_bytes=leaf_bytes)
+
+
+def replaced(others: int, frees: int) -> Work:
+    """Return the work of mapping a leaf in place of another, of which `frees` (0 or 1) are then free.
+
+    `others` are the other cores that run the address space: they are told to forget the old translation.
+    """
+    return Work(invalidations=1, shootdowns=others, frees=frees)
 
 
 class Fault(NamedTuple):
@@ -64,8 +82,35 @@ class Fault(NamedTuple):
     work: Work
 
 
-def resolve(kernel: KernelState, process: Process, vpn: int, write: bool) -> Fault:
-    """Make `vpn` accessible to `process` as far as one fault does.
+class Pending(NamedTuple):
+    """A page fault that has a new frame and has yet to map it.
+
+    Attributes
+    ----------
+    kind : str
+    work : Work
+        Of what was done so far.
+    vma : Vma
+    vpn : int
+        First page of the leaf.
+    pfn : int
+        First frame of the new leaf, which nothing maps.
+    write : bool
+    seen : int
+        The entry as the decision found it; 0 for none.
+    """
+
+    kind: str
+    work: Work
+    vma: Vma
+    vpn: int
+    pfn: int
+    write: bool
+    seen: int
+
+
+def begin(kernel: KernelState, process: Process, vpn: int, write: bool) -> Fault | Pending:
+    """Make `vpn` accessible to `process` as far as one fault does, or all but that.
 
     Raises
     ------
@@ -88,21 +133,57 @@ def resolve(kernel: KernelState, process: Process, vpn: int, write: bool) -> Fau
     return Fault("spurious", Work(traps=1))
 
 
-def _missing(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, write: bool) -> Fault:
-    """Map a page that has no entry.
+def commit(kernel: KernelState, process: Process, pending: Pending) -> Fault:
+    """Map the leaf of a fault that was begun, or give it back if the entry has changed since.
 
-    none  ->  [present, write] sharers 1            a write, or any access to a huge page
+    fill:  none  ->  [present, write] sharers 1            a write, or any access to a huge page
+    copy:  [present] sharers n  ->  [present, write] a new frame, sharers 1;  the old one n - 1
+    """
+    kind, work, vma, vpn, pfn, write, seen = pending
+    frames, flat, leaf = kernel.frames, kernel.arena.flat, kernel.geometry.leaf_pages(vma.level)
+    slot, new = process.memory.page_table.walk(vpn, vma.level), np.array([pfn])
+    frames.hold_pending(-leaf)
+    if slot == NO_SLOT or (int(flat[slot]) ^ seen) & ~(ACCESSED | DIRTY):
+        frames.release(new, leaf)
+        return Fault("late", work + Work(frees=1))
+    frames.share(new)
+    flat[slot] = with_frame(new, leaf_bits(vma.level, write))[0]
+    if not seen:
+        return Fault(kind, work)
+    others, old = process.memory.other_cores, frame_of(np.array([seen], np.uint64))
+    if kind == "zero_replace":
+        return Fault(kind, work + replaced(others, frees=0))
+    work += replaced(others, frames.drop(old, leaf))
+    return Fault(kind, work + flip_last_sharers(kernel, np.array([vpn]), old, vma.level))
+
+
+def _take(
+    kernel: KernelState, kind: str, work: Work, vma: Vma, vpn: int, write: bool = True, seen: int = 0
+) -> Pending:
+    """Take a leaf for a page; the caller has made sure of the room."""
+    leaf = kernel.geometry.leaf_pages(vma.level)
+    vma.written = True
+    kernel.frames.hold_pending(leaf)
+    pfn = int(kernel.frames.allocate(1, leaf)[0])
+    return Pending(kind, work, vma, vpn & -leaf, pfn, write, seen)
+
+
+def _missing(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, write: bool) -> Fault | Pending:
+    """Map a page that has no entry, or begin to.
+
     none  ->  [present, special] the zero frame     a read of a private base page
     """
-    large = vma.level > 1
-    here = np.array([vpn & -kernel.geometry.leaf_pages(vma.level)])
+    large, leaf = vma.level > 1, kernel.geometry.leaf_pages(vma.level)
+    here = np.array([vpn & -leaf])
     if vma.shared:
         work = fill(kernel, space, vma, here, write)
         if not (write or large):
             _map_around(kernel, space, vma, vpn)
         return Fault("shared_map", work)
     if write or large:
-        return Fault(FILL[large], fill(kernel, space, vma, here, write))
+        kernel.frames.require(Counter({1: space.page_table.missing(vma.level, here)}) + Counter({leaf: 1}))
+        work = filled(leaf * kernel.geometry.page_bytes) + tables_work(space.page_table.grow(vma.level, here))
+        return _take(kernel, FILL[large], work, vma, vpn, write)
     kernel.frames.require({1: space.page_table.missing(1, here)})
     made = space.page_table.grow(1, here)
     kernel.arena.words[space.page_table.walk(vpn)] = ZERO_FRAME | LEAF | SPECIAL
@@ -161,31 +242,23 @@ def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) ->
     kernel.frames.share(pfns[new])
 
 
-def _write_protected(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault:
-    """Give the writer a page that it may write.
+def _write_protected(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault | Pending:
+    """Give the writer a page that it may write, or begin to.
 
-    copy:  [present] sharers n  ->  [present, write] a new frame, sharers 1;  the old one n - 1
     flip:  [present] sharers 1  ->  [present, write] the same frame
     """
-    frames, flat = kernel.frames, kernel.arena.flat
+    entry = kernel.arena.flat[slot : slot + 1]
     large, leaf = vma.level > 1, kernel.geometry.leaf_pages(vma.level)
-    old = frame_of(flat[slot : slot + 1])
-    special = old[0] == ZERO_FRAME
-    sharers = int(frames.sharers[old[0]])
-    if not special and kernel.policy.at_write(sharers) is AtWrite.FLIP:
+    pfn, size = int(frame_of(entry)[0]), leaf * kernel.geometry.page_bytes
+    sharers = int(kernel.frames.sharers[pfn])
+    if pfn != ZERO_FRAME and kernel.policy.at_write(sharers) is AtWrite.FLIP:
         assert sharers == 1, f"{kernel.policy} flips a frame that {sharers} entries map"
-        flat[slot : slot + 1] = make_writable(flat[slot : slot + 1])
+        entry[:] = make_writable(entry)
         return Fault(FLIP[large], FLIPPED)
-    frames.require({leaf: 1})
-    new = frames.allocate(1, leaf)
-    frames.share(new)
-    flat[slot] = with_frame(new, leaf_bits(vma.level, write=True))[0]
-    vma.written = True
-    size = leaf * kernel.geometry.page_bytes
-    if special:
-        return Fault("zero_replace", REPLACED + Work(zeroed_bytes=size))
-    work = copied(size, frames.drop(old, leaf))
-    return Fault(COPY[large], work + flip_last_sharers(kernel, np.array([vpn]), old, vma.level))
+    kernel.frames.require({leaf: 1})
+    if pfn == ZERO_FRAME:
+        return _take(kernel, "zero_replace", filled(size), vma, vpn, seen=int(entry[0]))
+    return _take(kernel, COPY[large], copied(size), vma, vpn, seen=int(entry[0]))
 
 
 def flip_last_sharers(kernel: KernelState, vpns: Numbers, pfns: Numbers, level: int) -> Work:

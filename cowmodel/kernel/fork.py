@@ -40,7 +40,7 @@ def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace,
     written.sort(key=lambda vma: vma.level, reverse=True)  # the order in which room was asked for
     kernel.frames.require(_demand(kernel, parent, written))
     child = AddressSpace(PageTable(kernel.arena))
-    work = Work(forks=1, flushes=1, vmas=len(parent.vmas), pgd_tables=1)
+    work = Work(forks=1, flushes=1, shootdowns=parent.other_cores, vmas=len(parent.vmas), pgd_tables=1)
     for vma in parent.vmas:
         child.insert(vma.duplicate())
     for vma in written:

@@ -23,7 +23,7 @@ from cowmodel.hardware.paging import ACCESSED, DIRTY, PRESENT, WRITE, Numbers
 from cowmodel.kernel import fault as faults
 from cowmodel.kernel.address_space import AddressSpace, SharedObject, Vma
 from cowmodel.kernel.backing import BASE, Backing
-from cowmodel.kernel.fault import FILL, Fault
+from cowmodel.kernel.fault import FILL, Fault, Pending
 from cowmodel.kernel.fork import exit_space, fork_space, unmap
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.state import KernelState
@@ -98,8 +98,8 @@ class Kernel(KernelState):
             self.arena.words[slot] = word | marked
         return True
 
-    def fault(self, process: Process, vpn: int, write: bool) -> Fault:
-        """Handle the page fault of an access that `touch` refused.
+    def begin_fault(self, process: Process, vpn: int, write: bool) -> Fault | Pending:
+        """Handle the page fault of an access that `touch` refused, as far as it goes at once.
 
         Raises
         ------
@@ -108,10 +108,17 @@ class Kernel(KernelState):
         OutOfMemory
             If no frame is left.
         """
-        fault = faults.resolve(self, process, vpn, write)
-        process.faults[fault.kind] += 1
-        process.copied_bytes += fault.work.copied_bytes
-        return fault
+        fault = faults.begin(self, process, vpn, write)
+        return fault if isinstance(fault, Pending) else _noted(process, fault)
+
+    def commit_fault(self, process: Process, pending: Pending) -> Fault:
+        """Map what a fault has prepared."""
+        return _noted(process, faults.commit(self, process, pending))
+
+    def fault(self, process: Process, vpn: int, write: bool) -> Fault:
+        """Handle a page fault from beginning to end; raise as `begin_fault` does."""
+        fault = self.begin_fault(process, vpn, write)
+        return self.commit_fault(process, fault) if isinstance(fault, Pending) else fault
 
     def populate(self, process: Process, vma: Vma, vpns: Numbers | None = None) -> Work:
         """Write to the pages `vpns` of `vma` (all of them if None) that have no entry yet.
@@ -163,7 +170,8 @@ class Kernel(KernelState):
             raise SimulationError(f"process {process.pid} unmaps part of a huge page of {leaf} base pages")
         start, leafs = vma.first + first, pages // leaf
         flush = Work(invalidations=leafs) if leafs <= FLUSH_CEILING else Work(flushes=1)
-        return Work(mappings=1) + flush + unmap(self, process.memory, start, start + pages)
+        flush += Work(mappings=1, shootdowns=process.memory.other_cores)
+        return flush + unmap(self, process.memory, start, start + pages)
 
     def exec(self, process: Process) -> Work:
         """Replace the memory of `process` by an empty address space.
@@ -253,3 +261,10 @@ class Kernel(KernelState):
             )
         if space.overlapping(first, end):
             raise SimulationError(f"{where}: something is mapped there already")
+
+
+def _noted(process: Process, fault: Fault) -> Fault:
+    """Count a fault that is over."""
+    process.faults[fault.kind] += 1
+    process.copied_bytes += fault.work.copied_bytes
+    return fault

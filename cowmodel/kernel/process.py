@@ -19,6 +19,8 @@ class Process:
         None once it has exited.
     children : list of Process
         Those not yet waited for.
+    threads : int
+        Threads that have not ended.
     faults : Counter of str
         Page faults by kind, as `ru_minflt` would count them in sum.
     copied_bytes, written_bytes : int
@@ -29,6 +31,7 @@ class Process:
     parent: "Process | None"
     space: AddressSpace | None
     children: list["Process"] = field(default_factory=list)
+    threads: int = 1
     faults: Counter[str] = field(default_factory=Counter)
     copied_bytes: int = 0
     written_bytes: int = 0

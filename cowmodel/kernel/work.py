@@ -25,7 +25,9 @@ class Work(NamedTuple):
         Frames whose last sharer the kernel looked for through the reverse map.
     invalidations, flushes : int
         Translations thrown out of the TLB one by one; whole address spaces thrown out.
-    forks, spawns, execs, exits, waits, mappings : int
+    shootdowns : int
+        Other cores that were interrupted to do the same.
+    forks, threads, spawns, execs, exits, waits, mappings : int
         Calls of the verbs, whatever their size; a mapping is one mmap or munmap.
     vmas : int
         Mappings duplicated by fork.
@@ -55,7 +57,9 @@ class Work(NamedTuple):
     searches: int = 0
     invalidations: int = 0
     flushes: int = 0
+    shootdowns: int = 0
     forks: int = 0
+    threads: int = 0
     spawns: int = 0
     execs: int = 0
     exits: int = 0
@@ -77,6 +81,11 @@ class Work(NamedTuple):
     def __add__(self, other: "Work") -> "Work":  # type: ignore[override]  # sums, not concatenation
         """Return the work of both."""
         return Work(*map(int.__add__, self, other))
+
+    @property
+    def prepared(self) -> "Work":
+        """What of a fault's work is done before an entry is changed, outside the lock of its table."""
+        return self._replace(flips=0, searches=0, invalidations=0, flushes=0, shootdowns=0, drops=0, frees=0)
 
 
 NOTHING = Work()

@@ -2,13 +2,16 @@
 
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
 
 from cowmodel.catalog import COSTS, ENGINES, PAGINGS, POLICIES
 from cowmodel.cost.model import CostModel, Price, load_preset
+from cowmodel.engine.contention import Contention
 from cowmodel.errors import ConfigError
+from cowmodel.hardware.frames import FREED
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.work import Work
@@ -32,7 +35,15 @@ def world(seed: int, engine: str) -> Machine:
     costs = ROUND if rng.random() < 0.5 else load_preset(COSTS["vm-linux6.18"])
     cores, quantum = int(rng.integers(1, 5)), int(rng.choice([1000, 50_000_000, 10**12]))
     sample_ps = int(rng.choice([0, 30_000, 10**7])) if costs.name == "round" else 10**9
-    machine = Machine(Kernel(paging, 1 << 28, policy), costs, ENGINES[engine], cores, quantum, sample_ps)
+    contention = Contention(
+        page_table_locks=rng.random() < 0.8,
+        mmap_locks=rng.random() < 0.8,
+        bandwidth=int(rng.choice([10**9, 10**10])) * (10**5 if costs is ROUND else 1)
+        if rng.random() < 0.4
+        else None,
+    )
+    kernel = Kernel(paging, 1 << 28, policy)
+    machine = Machine(kernel, costs, ENGINES[engine], cores, quantum, sample_ps, contention=contention)
     start(machine, lambda program: life(program, int(seed), int(rng.integers(1, 4)), ()))
     machine.run()
     return machine
@@ -48,7 +59,10 @@ def life(program: Program, seed: int, generations: int, inherited: tuple) -> Act
         heaps.append(heap)
         if rng.random() < 0.7:
             yield from program.populate(heap)
-    children = []
+    children, threads = [], []
+    for number in range(int(rng.integers(3)) if rng.random() < 0.4 else 0):
+        work = partial(thread, seed=seed, number=number, heaps=tuple(heaps))
+        threads.append((yield from program.thread(work)))
     for _ in range(int(rng.integers(1, 6))):
         heap = heaps[int(rng.integers(len(heaps)))]
         for pages, written in bursts(rng, heap.pages):
@@ -65,6 +79,25 @@ def life(program: Program, seed: int, generations: int, inherited: tuple) -> Act
                 yield from program.wait(children.pop(0))
     for child in children:
         yield from program.wait(child)
+    for other in threads:
+        yield from program.join(other)
+
+
+def thread(program: Program, seed: int, number: int, heaps: tuple) -> Activity:
+    """Access the heaps of the process, now and then map more; fork a child that does so too."""
+    rng = np.random.default_rng([seed, program.process.pid, number])
+    for _ in range(int(rng.integers(1, 5))):
+        heap = heaps[int(rng.integers(len(heaps)))]
+        for pages, written in bursts(rng, heap.pages):
+            yield from program.access(heap, pages, written)
+        match int(rng.integers(5)):
+            case 0:
+                mine = yield from program.mmap(4 << 12)
+                yield from program.access(mine, np.arange(1), written=1)
+                yield from program.munmap(mine)
+            case 1 if number < 10:
+                child = yield from program.fork(partial(thread, seed=seed, number=10, heaps=heaps))
+                yield from program.wait(child)
 
 
 def program_is_x86(program: Program) -> bool:
@@ -91,7 +124,7 @@ def seen(machine: Machine) -> dict[str, object]:
         "memory": machine.records.memory,
         "work": machine.records.action_work,
         "frames": kernel.frames.counters.tolist(),
-        "freed": kernel.frames.freed[: kernel.frames.counters[-1]].tolist(),
+        "freed": kernel.frames.freed[: kernel.frames.counters[FREED]].tolist(),
         "processes": [(p.pid, dict(p.faults), p.copied_bytes, p.written_bytes) for p in kernel.everyone],
         "entries": hashlib.sha256(kernel.arena.rows[:512].tobytes()).hexdigest(),
     }

@@ -138,7 +138,8 @@ BAD = {
         "hits =",
         "hit =",
         "prices.hit: price: no 'hit' among hits, traps, allocations, zeroed_bytes, copied_bytes, flips,"
-        " searches, invalidations, flushes, forks, spawns, execs, exits, waits, mappings, vmas, pte_entries,"
+        " searches, invalidations, flushes, shootdowns, forks, threads, spawns, execs, exits, waits,"
+        " mappings, vmas, pte_entries,"
         " pmd_entries, pud_entries, pte_tables, pmd_tables, pud_tables, p4d_tables, pgd_tables, drops,"
         " frees, switches; did you mean 'hits'?",
     ),

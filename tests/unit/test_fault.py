@@ -9,7 +9,7 @@ from cowmodel.catalog import PAGINGS
 from cowmodel.errors import OutOfMemory, SegmentationFault
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE
-from cowmodel.kernel.fault import KINDS
+from cowmodel.kernel.fault import KINDS, Pending
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
@@ -434,7 +434,18 @@ def test_every_fault_has_a_kind_that_is_listed():
         kernel.fault(child, heap.last, write=True)  # of an access that is permitted by now
         seen |= parent.faults.keys() | child.faults.keys()
 
-    assert seen == set(KINDS)
+    assert {*seen, "late"} == set(KINDS)
+
+
+def test_a_fault_whose_entry_another_thread_has_filled_comes_too_late_and_gives_its_frame_back():
+    kernel, parent, heap = scene(pages=1, populated=False)
+    pending = kernel.begin_fault(parent, heap.first, write=True)
+    kernel.write(parent, heap.first)
+
+    assert isinstance(pending, Pending)
+    assert (kernel.frames.used, kernel.frames.pending) == (2, 1)
+    assert kernel.commit_fault(parent, pending).kind == "late"
+    assert (kernel.frames.used, kernel.frames.pending) == (1, 0)
 
 
 # ---------------------------------------------------------------------- errors

@@ -93,7 +93,7 @@ class TestEveryWorkload:
         assert len(machine.records.memory) > 3
         for row in machine.records.memory:
             assert row.entries == row.sharers
-            assert row.pss_bytes + row.cached_bytes == pytest.approx(row.used_bytes)
+            assert row.pss_bytes + row.cached_bytes + row.pending_bytes == pytest.approx(row.used_bytes)
 
     @pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy != "cow-flip"])
     def test_its_processes_access_the_same_pages_under_every_policy(self, name: str, policy: str):

@@ -9,9 +9,9 @@ from tests.workload.playing import Play, play, workload
 PAGES = 32
 
 
-def tree(policy: str = "cow-flip", **keys: Any) -> Play:
+def tree(policy: str = "cow-flip", cores: int = 1, **keys: Any) -> Play:
     usual = {"heap": "128 KiB", "backing": "base", "generations": 2, "children": 2, "written": 1.0}
-    return play(workload("fork-tree", **usual | keys), policy, cores=4)
+    return play(workload("fork-tree", **usual | keys), policy, cores=cores)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,13 @@ def test_if_all_write_all_each_page_is_copied_for_all_but_one_process_which_flip
 
     others = len(played.everyone) - 1
     assert played.faults == {"zero_fill": PAGES, "cow_copy": others * PAGES, "cow_reuse": PAGES}
+
+
+def test_on_several_cores_those_that_write_a_page_at_once_all_copy_it():
+    alone, together = tree(cores=1).faults, tree(cores=4).faults
+
+    assert together["cow_copy"] > alone["cow_copy"]
+    assert together["cow_copy"] + together["cow_reuse"] == alone["cow_copy"] + alone["cow_reuse"]
 
 
 def test_without_a_flip_each_process_copies_each_page():

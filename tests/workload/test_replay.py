@@ -120,7 +120,7 @@ def test_redis_flips_what_its_child_wrote_too_or_has_left():
     flips = faulted(REDIS, "cow-flip", "cow_reuse")
 
     assert (late, len(both)) == (1305, 41)
-    assert flips.total() == 1305 + 41
+    assert flips.total() == 1305 + 41 - 2  # two are written by both at once, and both copy
 
 
 def test_redis_without_a_flip_copies_all_of_them():

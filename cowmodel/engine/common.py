@@ -1,0 +1,32 @@
+"""What compiled code is told beforehand: the common faults, and what the policy says to a write."""
+
+import numpy as np
+
+from cowmodel.kernel.choices import AtWrite
+from cowmodel.kernel.fault import COPY, FILL, FLIP, FLIPPED, Fault, copied, filled, replaced
+from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.work import Work
+
+_MOST_SHARERS = 256  # of which the policy is asked beforehand; more are rare
+
+
+def common_faults(page_bytes: int, others: int) -> tuple[Fault, ...]:
+    """Return the faults that compiled code resolves, in the order of its kinds."""
+    copy, fill, lost = copied(page_bytes), filled(page_bytes), Work(frees=1)
+    return (
+        Fault(FLIP[False], FLIPPED),
+        Fault(COPY[False], copy + replaced(others, frees=0)),
+        Fault(COPY[False], copy + replaced(others, frees=1)),
+        Fault("late", copy + lost),
+        Fault(FILL[False], fill),
+        Fault("late", fill + lost),
+        Fault("spurious", Work(traps=1)),
+    )
+
+
+def flips_by_sharers(kernel: Kernel) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Return whether the policy flips with so many sharers; place 0 says whether it seeks last sharers."""
+    policy = kernel.policy
+    flips = [policy.at_write(sharers) is AtWrite.FLIP for sharers in range(1, _MOST_SHARERS)]
+    assert not any(flips[1:]), f"{policy} flips a frame that others map"
+    return np.array([policy.seeks_last_sharer(), *flips])
