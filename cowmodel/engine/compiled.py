@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from cowmodel.engine.burst import NEVER_PS, Burst, Completion, FaultRow, Observer
+from cowmodel.engine.burst import NEVER_PS, Burst, Completion, Observer
 from cowmodel.engine.common import common_faults, flips_by_sharers
 from cowmodel.engine.contention import Contention
+from cowmodel.engine.handler import FaultHandler
 from cowmodel.errors import ConfigError
 from cowmodel.hardware.page_table import PageTable
 from cowmodel.hardware.paging import Numbers
@@ -49,7 +50,7 @@ class CompiledEngine:
         from cowmodel.engine import kernels  # costs half a second that a reference run need not pay
 
         self._code, self._kernel, self._price, self._observer = kernels, kernel, price, observer
-        self._contention = contention
+        self._contention, self._handler = contention, FaultHandler(kernel, price, observer, contention)
         self._hit_ps = price(Work(hits=1))
         if self._hit_ps < 1:
             raise ConfigError(
@@ -58,7 +59,9 @@ class CompiledEngine:
             )
         self._flips = flips_by_sharers(kernel)
         self._bits, self._page_bytes = kernel.geometry.index_bits[0], kernel.geometry.page_bytes
+        self._transfer_ps = contention.transfer_ps(copied(self._page_bytes))
         self._bursts: dict[int, Burst] = {}
+        self._reach: dict[int, tuple[int, int]] = {}  # first and last page of a burst
         self._pending: dict[int, Pending] = {}
         self._known: dict[int, tuple[PageTable, int, int, int]] = {}  # what the directories cover
         self._cores = np.zeros((0, kernels.FIELDS), np.int64)
@@ -73,12 +76,10 @@ class CompiledEngine:
         """See that faults have their prices with so many other cores that run the address space."""
         page, others = self._page_bytes, max(others, self._costs.shape[1] - 2)
         rows = []
-        for n in range(others + 1):
-            for kind, fault in enumerate(common_faults(page, n)):
-                self._faults[kind, n] = fault
-        for kind in range(len(common_faults(page, 0))):
-            works = [self._faults[kind, n].work for n in range(others + 1)]
-            rows.append([self._price(work) for work in (works[0].prepared, *works)])
+        for kind, faults in enumerate(zip(*(common_faults(page, n) for n in range(others + 1)), strict=True)):
+            self._faults.update({(kind, n): fault for n, fault in enumerate(faults)})
+            works = [faults[0].work.prepared, *(fault.work for fault in faults)]
+            rows.append([self._price(work) for work in works])
         self._costs = np.array(rows, np.int64)
 
     def faults_end(self, process: Process) -> int:
@@ -106,14 +107,13 @@ class CompiledEngine:
         state[code.POSITION] = state[code.HITS] = 0
         state[code.CLOCK], state[code.END], state[code.LIMIT] = clock_ps, count, limit_ps
         state[code.STATE] = code.RUNNING
-        self._look_up(core)
+        if count:
+            self._reach[core] = int(burst.vpns.min()), int(burst.vpns.max())
+            self._look_up(core)
 
     def _look_up(self, core: int) -> None:
         """See that the directory of `core` tells where the pages of its burst have their entries."""
-        burst = self._bursts[core]
-        if not len(burst.vpns):
-            return
-        space, first, last = burst.process.memory, int(burst.vpns.min()), int(burst.vpns.max())
+        space, (first, last) = self._bursts[core].process.memory, self._reach[core]
         known = self._known.get(core)
         current = known and known[:2] == (space.page_table, space.page_table.version)
         if known and current and known[2] <= first and last <= known[3]:
@@ -136,7 +136,6 @@ class CompiledEngine:
         if not self._bursts:
             return None
         code, kernel = self._code, self._kernel
-        transfer = self._contention.transfer_ps(copied(self._page_bytes))
         horizon = int(min(horizon_ps, NEVER_PS - 1))
         for core in self._bursts:
             self._meet(core)
@@ -157,7 +156,7 @@ class CompiledEngine:
                 self._logged,
                 self._contention.memory_ps,
                 self._tables,
-                transfer,
+                self._transfer_ps,
                 self._hit_ps,
                 horizon,
             )
@@ -166,6 +165,7 @@ class CompiledEngine:
                 self._handle(core)
             elif ended == code.COMPLETED:
                 del self._bursts[core]
+                self._reach.pop(core, None)
                 return Completion(core, int(self._cores[core, code.CLOCK]))
             elif ended == code.NOTHING:
                 return None
@@ -176,7 +176,8 @@ class CompiledEngine:
         if process.threads > 1:
             if process.memory.other_cores + 2 > self._costs.shape[1]:
                 self._price_with(process.memory.other_cores)
-            self._look_up(core)
+            if core in self._reach:
+                self._look_up(core)
         state[code.STRICT] = process.threads > 1
         state[code.OTHERS] = process.memory.other_cores
         state[code.LOCKED] = process.memory.locked_until_ps
@@ -186,25 +187,21 @@ class CompiledEngine:
         code, burst, state = self._code, self._bursts[core], self._cores[core]
         vpn, write = divmod(int(self._accesses[core, state[code.POSITION]]), 2)
         if state[code.STATE] == code.COMMITTING:
-            now = int(state[code.CLOCK])
             pending = self._pending.pop(core, None) or self._copy_under_way(core, vpn)
-            prepared = self._price(pending.work)
-            fault = self._kernel.commit_fault(burst.process, pending)
-            self._end(core, now, now, prepared, vpn, fault)
+            began, now = int(state[code.BEGAN]), int(state[code.CLOCK])
+            self._go_on(core, self._handler.commit(core, burst.process, vpn, pending, began, now))
         else:
-            now = max(int(state[code.CLOCK]), int(state[code.LOCKED]))
-            state[code.BEGAN] = state[code.CLOCK]
-            begun = self._kernel.begin_fault(burst.process, vpn, bool(write))
-            prepared = self._price(begun.work.prepared)
-            ready = now + self._contention.wait_for_memory(now, begun.work) + prepared
-            if isinstance(begun, Pending):
-                self._pending[core] = begun
-                state[code.CLOCK], state[code.NEW], state[code.STATE] = ready, -1, code.COMMITTING
+            began = int(state[code.CLOCK])
+            now = max(began, int(state[code.LOCKED]))
+            clock, begun = self._handler.begin(core, burst.process, vpn, bool(write), began, now)
+            if begun:
+                self._pending[core], state[code.BEGAN] = begun, began
+                state[code.CLOCK], state[code.NEW], state[code.STATE] = clock, -1, code.COMMITTING
             else:
-                self._end(core, now, ready, prepared, vpn, begun)
+                self._go_on(core, clock)
         appeared = self._directories[core, (vpn >> self._bits) - state[code.FIRST]] < 0
         for other, running in self._bursts.items():
-            if running.process is burst.process:
+            if running.process is burst.process and other in self._reach:
                 if appeared:  # there is a table or a large leaf now
                     self._known.pop(other, None)
                 self._look_up(other)
@@ -216,18 +213,11 @@ class CompiledEngine:
         seen = int(state[code.SEEN]) % (1 << 64)
         return Pending(COPY[False], copied(self._page_bytes), vma, vpn, int(state[code.NEW]), True, seen)
 
-    def _end(self, core: int, now: int, ready: int, prepared: int, vpn: int, fault: Fault) -> None:
-        """Let a fault that asks for the lock of its table `now` be over; from `ready` on it changes it."""
-        code, state, process = self._code, self._cores[core], self._bursts[core].process
-        cost, row = self._price(fault.work), process.memory.page_table.walk(vpn) >> self._bits
-        held = cost - prepared
-        waited = self._contention.wait_for_table(now, row, held) if row >= 0 else 0
-        clock, began = ready + waited + held, int(state[code.BEGAN])
+    def _go_on(self, core: int, clock: int) -> None:
+        """Let a core go on after a fault, if its time is not up."""
+        code, state = self._code, self._cores[core]
         state[code.CLOCK] = clock
         state[code.STATE] = code.DONE if clock >= state[code.LIMIT] else code.RUNNING
-        size = fault.work.copied_bytes
-        row_of_table = FaultRow(began, core, process.pid, vpn, fault.kind, size, cost, clock - began - cost)
-        self._observer.fault(row_of_table, fault)
 
     def _settle(self) -> None:
         """Bring what the kernels counted to the processes, the bursts and the records."""

@@ -40,8 +40,8 @@ class Contention:
     page_table_locks: bool = True
     mmap_locks: bool = True
     bandwidth: int | None = None
-    tables_ps: Numbers = field(default_factory=lambda: np.zeros(0, np.int64))
-    memory_ps: Numbers = field(default_factory=lambda: np.zeros(1, np.int64))
+    tables_ps: Numbers = field(init=False, default_factory=lambda: np.zeros(0, np.int64))
+    memory_ps: Numbers = field(init=False, default_factory=lambda: np.zeros(1, np.int64))
 
     def __post_init__(self) -> None:
         """Refuse a memory that nothing gets through."""

@@ -177,7 +177,6 @@ def first_done(cores):
 def go_on(cores, core, clock):
     """Let a core go on after a fault: its access is executed again, if its time is not up."""
     cores[core, CLOCK] = clock
-    cores[core, HITS] = 0
     cores[core, STATE] = DONE if clock >= cores[core, LIMIT] else RUNNING
 
 
@@ -230,28 +229,24 @@ def give_back(freed, counters, pfn):
 def decide(words, sharers, freed, counters, flips, cores, core, slot, access, now):
     """Begin the fault of a core as `cowmodel.kernel.fault.begin` does; return its kind, or what else it is.
 
-    `flips[n]` says what the policy does with n sharers; places beyond its end, and a second sharer where
-    last sharers are sought (`flips[0]`), are rare.
+    `flips[n]` says whether the policy flips with n sharers; more than it has places for are rare.
     """
     word = words[slot] if slot >= 0 else _BITS(0)
     needed = _PW if access & 1 else _P
     if word & needed == needed:  # others have seen to it since
         return np.int64(SPURIOUS if now > cores[core, CLOCK] else _PERMITTED)
-    old = np.int64((word & _FRAME) >> _SHIFT)
-    room = counters[CEILING] - counters[FRESH] + counters[FREED] - counters[TABLES]
-    page = access >> 1
     if not access & 1 or slot < 0 or word & _NOT_SIMPLE:
         return np.int64(_RARE)
     if word & _P:
-        count = sharers[old]
+        count = sharers[np.int64((word & _FRAME) >> _SHIFT)]
         if count >= len(flips):
             return np.int64(_RARE)
         if flips[count]:
             words[slot] = word & ~_SAVED | _W | _AD
             return np.int64(FLIP)
-    elif word or not cores[core, FILL_FROM] <= page < cores[core, FILL_END]:
+    elif word or not cores[core, FILL_FROM] <= access >> 1 < cores[core, FILL_END]:
         return np.int64(_RARE)
-    if room < 1:
+    if counters[CEILING] - counters[FRESH] + counters[FREED] - counters[TABLES] < 1:
         return np.int64(_RARE)
     cores[core, NEW] = take_frame(freed, counters)
     cores[core, SEEN] = np.int64(word)
@@ -261,7 +256,10 @@ def decide(words, sharers, freed, counters, flips, cores, core, slot, access, no
 
 @part
 def commit(words, sharers, cached, freed, counters, flips, cores, core, slot):
-    """Map the new frame of a core as `cowmodel.kernel.fault.commit` does; return the kind of the fault."""
+    """Map the new frame of a core as `cowmodel.kernel.fault.commit` does; return the kind of the fault.
+
+    A sharer that is the last from now on is rare where last sharers are sought (`flips[0]`).
+    """
     seen, new = _BITS(cores[core, SEEN]), cores[core, NEW]
     if new < 0:
         return np.int64(_RARE)

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cowmodel.engine.burst import Burst, Completion, FaultRow, Observer
+from cowmodel.engine.burst import Burst, Completion, Observer
 from cowmodel.engine.contention import Contention
-from cowmodel.kernel.fault import Fault, Pending
+from cowmodel.engine.handler import FaultHandler
+from cowmodel.kernel.fault import Pending
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
@@ -56,8 +57,8 @@ class ReferenceEngine:
     def __init__(
         self, kernel: Kernel, price: Callable[[Work], int], observer: Observer, contention: Contention
     ) -> None:
-        self._kernel, self._price, self._observer = kernel, price, observer
-        self._contention = contention
+        self._kernel = kernel
+        self._handler = FaultHandler(kernel, price, observer, contention)
         self._hit_ps = price(Work(hits=1))
         self._runs: dict[int, _Run] = {}
 
@@ -92,7 +93,9 @@ class ReferenceEngine:
             return
         vpn, written = run.vpns[burst.done], run.written[burst.done]
         if run.pending:
-            self._commit(run, now, vpn)
+            assert run.began_ps is not None
+            over = self._handler.commit(run.core, burst.process, vpn, run.pending, run.began_ps, now)
+            run.clock_ps, run.pending, run.began_ps = over, None, None
         elif run.began_ps is None and self._kernel.touch(burst.process, vpn, written > 0):
             run.clock_ps += self._hit_ps
             burst.done += 1
@@ -101,33 +104,6 @@ class ReferenceEngine:
         elif run.began_ps is None and burst.process.memory.locked_until_ps > now:
             run.began_ps = now
         else:
-            self._begin(run, now, vpn, written > 0)
-
-    def _begin(self, run: _Run, now: int, vpn: int, write: bool) -> None:
-        run.began_ps = now if run.began_ps is None else run.began_ps
-        fault = self._kernel.begin_fault(run.burst.process, vpn, write)
-        prepared = self._price(fault.work.prepared)
-        ready = now + self._contention.wait_for_memory(now, fault.work) + prepared
-        if isinstance(fault, Pending):
-            run.pending, run.clock_ps = fault, ready
-        else:
-            self._end(run, now, ready, prepared, vpn, fault)
-
-    def _commit(self, run: _Run, now: int, vpn: int) -> None:
-        assert run.pending
-        prepared = self._price(run.pending.work)
-        fault, run.pending = self._kernel.commit_fault(run.burst.process, run.pending), None
-        self._end(run, now, now, prepared, vpn, fault)
-
-    def _end(self, run: _Run, now: int, ready: int, prepared: int, vpn: int, fault: Fault) -> None:
-        """Let a fault that asks for the lock of its table `now` be over; from `ready` on it changes it."""
-        process, cost = run.burst.process, self._price(fault.work)
-        row = process.memory.page_table.walk(vpn) // self._kernel.geometry.entries
-        held = cost - prepared
-        waited = self._contention.wait_for_table(now, row, held) if row >= 0 else 0
-        assert run.began_ps is not None
-        began, run.began_ps, run.clock_ps = run.began_ps, None, ready + waited + held
-        waited = run.clock_ps - began - cost
-        copied = fault.work.copied_bytes
-        row_of_table = FaultRow(began, run.core, process.pid, vpn, fault.kind, copied, cost, waited)
-        self._observer.fault(row_of_table, fault)
+            began = now if run.began_ps is None else run.began_ps
+            over, run.pending = self._handler.begin(run.core, burst.process, vpn, written > 0, began, now)
+            run.clock_ps, run.began_ps = over, began if run.pending else None
