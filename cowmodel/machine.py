@@ -16,7 +16,7 @@ import numpy as np
 import simpy
 
 from cowmodel.cost.model import CostModel
-from cowmodel.engine.burst import Burst, Completion, Engine, Observer
+from cowmodel.engine.burst import NEVER_PS, Burst, Completion, Engine, Observer
 from cowmodel.engine.contention import Contention
 from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.kernel.accounting import unmapped_cache_bytes, usage
@@ -60,8 +60,8 @@ class Machine:
         Engine class, given the kernel, the price of work and an observer of faults.
     cores : int
     quantum_ps : int
-        Time slice after which a process makes room for one that waits for a core, when it next may: the
-        kernel is not preempted within a verb, nor is `populate`.
+        Time after which a program makes room, as soon as another waits for a core: between two accesses,
+        or two verbs, since the kernel is not preempted within one.
     sample_ps : int
         Time between samples of memory; 0 for those at structural events alone.
     record_faults : bool
@@ -96,6 +96,7 @@ class Machine:
         self.engine = make_engine(kernel, costs.cost_ps, self.records, self.contention)
         self.environment = MergedEnvironment(self._advance)
         self._bursts: dict[int, simpy.Event] = {}
+        self._slice_ends: dict[int, int] = {}
         self._idle = list(range(cores))
         self._queue: deque[simpy.Event] = deque()
         self._last_pid: dict[int, int] = {}
@@ -181,10 +182,10 @@ class Machine:
         event._ok, event._value = True, None  # what succeed() does, which knows neither delay nor priority
         self.environment.schedule(event, _ACCESS + completion.core, delay)  # type: ignore[arg-type]
 
-    def burst(self, core: int, burst: Burst, limit_ps: int) -> simpy.Event:
-        """Start `burst` on `core`; the event fires when it is done or `limit_ps` is reached."""
-        self._bursts[core] = self.environment.event()
-        self.engine.start(core, burst, self.now, limit_ps)
+    def burst(self, core: int, burst: Burst, slice_end_ps: int) -> simpy.Event:
+        """Start `burst` on `core`; the event fires when it is done or has to make room for others."""
+        self._bursts[core], self._slice_ends[core] = self.environment.event(), slice_end_ps
+        self.engine.start(core, burst, self.now, slice_end_ps if self._queue else NEVER_PS)
         return self._bursts[core]
 
     def acquire(self, preferred: int | None) -> simpy.Event:
@@ -192,6 +193,8 @@ class Machine:
         event = self.environment.event()
         if not self._idle:
             self._queue.append(event)
+            for core in self._bursts:
+                self.engine.limit(core, self._slice_ends[core], self.now)
         else:
             self._idle.sort(key=lambda core: (core != preferred, core))
             event.succeed(self._idle.pop(0))

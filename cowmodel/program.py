@@ -27,6 +27,8 @@ from cowmodel.records import ActionRow
 
 __all__ = ["Activity", "Main", "Program", "start"]
 
+_BURST = 1 << 16  # accesses
+
 
 class Program:
     """How an activity acts as one thread of a process: each verb takes the simulated time that it costs.
@@ -80,8 +82,12 @@ class Program:
         vpns, kernel = None if pages is None else vma.first + pages, self.machine.kernel
         yield from self._change("populate", lambda: (None, kernel.populate(self.process, vma, vpns)))
 
-    def access(self, vma: Vma, pages: Numbers, written: Numbers | int) -> Activity:
+    def access(
+        self, vma: Vma, pages: Numbers, written: Numbers | int, earliest_ps: Numbers | None = None
+    ) -> Activity:
         """Access pages of `vma`, numbered from its start, one after the other.
+
+        Once it runs, it keeps its core in pauses as long as no other program waits for one.
 
         Parameters
         ----------
@@ -89,6 +95,8 @@ class Program:
         pages : int64[n]
         written : int64[n] or int
             Bytes that each access writes; 0 for a read.
+        earliest_ps : int64[n], optional
+            When each is to begin, if all before it are over; these rise.
 
         Raises
         ------
@@ -98,9 +106,11 @@ class Program:
         if len(pages) and not 0 <= pages.min() <= pages.max() < vma.pages:
             reach = f"{pages.min()} to {pages.max()}"
             raise ConfigError(f"burst: expected pages from 0 to {vma.pages - 1}, got {reach}")
-        yield from self._burst(vma.first + pages, written)
+        yield from self._accesses(vma.first, pages, written, earliest_ps)
 
-    def access_vpns(self, vpns: Numbers, written: Numbers | int) -> Activity:
+    def access_vpns(
+        self, vpns: Numbers, written: Numbers | int, earliest_ps: Numbers | None = None
+    ) -> Activity:
         """Access pages by their numbers, wherever they are mapped.
 
         Raises
@@ -112,11 +122,21 @@ class Program:
             wrong = vpns.min() if vpns.min() < 0 else vpns.max()
             pid = self.process.pid
             raise SegmentationFault(f"process {pid} accesses page {wrong:#x}, outside the address space")
-        yield from self._burst(vpns, written)
+        yield from self._accesses(0, vpns, written, earliest_ps)
 
-    def _burst(self, vpns: Numbers, written: Numbers | int) -> Activity:
-        burst = Burst(self.process, vpns, np.broadcast_to(np.asarray(written, np.int64), vpns.shape))
+    def _accesses(
+        self, first: int, pages: Numbers, written: Numbers | int, earliest_ps: Numbers | None
+    ) -> Activity:
+        """Access pages, numbered from page `first`, in bursts whose lists stay in the processor's cache."""
+        written = np.broadcast_to(np.asarray(written, np.int64), pages.shape)
+        for start in range(0, max(1, len(pages)), _BURST):
+            part = slice(start, start + _BURST)
+            times = None if earliest_ps is None else earliest_ps[part]
+            yield from self._burst(Burst(self.process, first + pages[part], written[part], times))
+
+    def _burst(self, burst: Burst) -> Activity:
         while not burst.finished:
+            yield from self.think(max(0, burst.pauses_until_ps - self.now))
             core = yield from self._on_core()
             yield self.machine.burst(core, burst, self._slice_end)
         self.machine.records.action_work += Work(hits=burst.done)
@@ -245,12 +265,9 @@ class Program:
         yield self.machine.environment.timeout(cost)
 
     def _on_core(self) -> Activity:
-        """Hold a core with time left in its slice; return its number."""
-        if self.core is not None and self.now >= self._slice_end:
-            if self.machine.contended:
-                self._leave()
-            else:
-                self._slice_end = self.now + self.machine.quantum_ps
+        """Hold a core, one with time left in its slice if others wait; return its number."""
+        if self.machine.contended and self.now >= self._slice_end:
+            self._leave()
         if self.core is None:
             self.core = self.last_core = yield self.machine.acquire(self.last_core)
             self.process.memory.cores += 1

@@ -72,6 +72,8 @@ class Records:
 
     Attributes
     ----------
+    keeps_rows : bool
+        The same.
     fault_counts : Counter of Fault
         How often each kind with its work occurred; always kept.
     actions : list of ActionRow
@@ -83,7 +85,7 @@ class Records:
     """
 
     def __init__(self, keep_faults: bool) -> None:
-        self._keep_faults = keep_faults
+        self.keeps_rows = keep_faults
         self._fault_rows: list[FaultRow] = []
         self._fault_batches: list[Mapping[str, Any]] = []
         self.fault_counts: Counter[Fault] = Counter()
@@ -95,13 +97,13 @@ class Records:
     def fault(self, row: FaultRow, fault: Fault) -> None:
         """Take note of one fault."""
         self.fault_counts[fault] += 1
-        if self._keep_faults:
+        if self.keeps_rows:
             self._fault_rows.append(row)
 
     def faults(self, counts: Mapping[Fault, int], columns: Callable[[], Mapping[str, Any]]) -> None:
         """Take note of many faults, later than those before."""
         self.fault_counts.update(counts)
-        if self._keep_faults:
+        if self.keeps_rows:
             self._settle()
             self._fault_batches.append(columns())
 

@@ -2,6 +2,7 @@
 
     machine                                  engine
     start(core, burst, now, limit)    ->
+    limit(core, limit, now)           ->     others wait for a core: make room when time is up, or in a pause
     advance(horizon)                  ->     accesses that begin before the horizon, in order of (time, core)
                                       <-     completions: a core's burst is done, or its time limit reached
 
@@ -11,7 +12,7 @@ executed again.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -21,12 +22,12 @@ from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.fault import Fault
 from cowmodel.kernel.process import Process
 
-NEVER_PS = 1 << 62
+NEVER_PS = 1 << 61  # 26 days; compiled code orders by twice the time
 
 
 @dataclass(eq=False)
 class Burst:
-    """Accesses that one process makes one after the other.
+    """Accesses that one process makes one after the other, each as soon as it can and its time has come.
 
     Parameters
     ----------
@@ -35,6 +36,8 @@ class Burst:
         Page of each access.
     written : int64[n]
         Bytes that it writes; 0 for a read.
+    earliest_ps : int64[n], optional
+        Before which it does not begin; these rise.
 
     Attributes
     ----------
@@ -45,7 +48,8 @@ class Burst:
     process: Process
     vpns: Numbers
     written: Numbers
-    done: int = 0
+    earliest_ps: Numbers | None = None
+    done: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         """Refuse what no engine could carry out."""
@@ -59,11 +63,31 @@ class Burst:
             )
         if len(self.written) and self.written.min() < 0:
             raise ConfigError(f"burst: expected bytes written of at least 0, got {self.written.min()}")
+        times = self.earliest_ps
+        if times is not None and not (times.dtype == np.int64 and times.shape == pages.shape):
+            raise ConfigError(
+                f"burst: expected a time, int64, for each of {len(pages)} accesses, got"
+                f" {times.dtype}{list(times.shape)}"
+            )
+        if times is not None and len(times) and (np.diff(times) < 0).any():
+            raise ConfigError("burst: expected times that rise, each no earlier than the one before it")
 
     @property
     def finished(self) -> bool:
         """Whether no access is left."""
         return self.done == len(self.vpns)
+
+    @property
+    def pauses_until_ps(self) -> int:
+        """Before when the next access does not begin."""
+        return 0 if self.earliest_ps is None or self.finished else int(self.earliest_ps[self.done])
+
+    def written_between(self, start: int, end: int) -> int:
+        """Return the bytes that accesses start..end, exclusive, write; less than 0 backwards."""
+        low, high = sorted((start, end))
+        if self.written.strides == (0,):
+            return int(self.written[0]) * (end - start)
+        return int(self.written[low:high].sum()) * (1 if low == start else -1)
 
 
 class FaultRow(NamedTuple):
@@ -87,7 +111,15 @@ class Completion(NamedTuple):
 
 
 class Observer(Protocol):
-    """Is told of each fault, in the order in which they are over."""
+    """Is told of each fault, in the order in which they are over.
+
+    Attributes
+    ----------
+    keeps_rows : bool
+        Whether it wants to know more of many than how often each occurred.
+    """
+
+    keeps_rows: bool
 
     def fault(self, row: FaultRow, fault: Fault) -> None:
         """Take note of one."""
@@ -101,6 +133,9 @@ class Engine(Protocol):
 
     def start(self, core: int, burst: Burst, clock_ps: int, limit_ps: int) -> None:
         """Let `core`, idle so far, run `burst` from `clock_ps` until it is done or reaches `limit_ps`."""
+
+    def limit(self, core: int, limit_ps: int, now_ps: int) -> None:
+        """Let the burst on `core` end, from `now_ps` on, when it reaches `limit_ps` or has to pause."""
 
     def faults_end(self, process: Process) -> int:
         """Return when the faults that threads of `process` have under way will be ready; 0 without any."""

@@ -1,7 +1,7 @@
 """The compiled engine: the same order and the same rules as the reference, in compiled kernels.
 
-kernels.advance   hits, copies and flips of base pages, cores, frames and page tables as arrays
-this class        what is rare, which it leaves to the kernel in Python, and the records
+kernels.advance   hits, copies, flips and fills of base pages; cores, frames and page tables as arrays
+this class        what is rare, which it leaves to the kernel in Python, and what the kernels counted
 """
 
 from collections import Counter
@@ -15,7 +15,6 @@ from cowmodel.engine.common import common_faults, flips_by_sharers
 from cowmodel.engine.contention import Contention
 from cowmodel.engine.handler import FaultHandler
 from cowmodel.errors import ConfigError
-from cowmodel.hardware.page_table import PageTable
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.fault import COPY, Fault, Pending, copied
 from cowmodel.kernel.kernel import Kernel
@@ -23,7 +22,6 @@ from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
 
 _LOG_ROWS = 1 << 14
-_WHOLE = 1 << 12  # tables of a mapping that are looked up all at once
 
 
 class CompiledEngine:
@@ -47,7 +45,7 @@ class CompiledEngine:
     def __init__(
         self, kernel: Kernel, price: Callable[[Work], int], observer: Observer, contention: Contention
     ) -> None:
-        from cowmodel.engine import kernels  # costs half a second that a reference run need not pay
+        from cowmodel.engine import kernels, lists  # cost half a second that a reference run need not pay
 
         self._code, self._kernel, self._price, self._observer = kernels, kernel, price, observer
         self._contention, self._handler = contention, FaultHandler(kernel, price, observer, contention)
@@ -57,30 +55,46 @@ class CompiledEngine:
                 "machine.engine: expected a price of hits of at least 1 ps, got 0: accesses that take no time"
                 " have no order of time; set the price, or engine = 'reference'"
             )
-        self._flips = flips_by_sharers(kernel)
-        self._bits, self._page_bytes = kernel.geometry.index_bits[0], kernel.geometry.page_bytes
-        self._transfer_ps = contention.transfer_ps(copied(self._page_bytes))
         self._bursts: dict[int, Burst] = {}
-        self._reach: dict[int, tuple[int, int]] = {}  # first and last page of a burst
+        self._threads: set[int] = set()  # cores whose bursts began when their process had several
         self._pending: dict[int, Pending] = {}
-        self._known: dict[int, tuple[PageTable, int, int, int]] = {}  # what the directories cover
-        self._cores = np.zeros((0, kernels.FIELDS), np.int64)
-        self._accesses = self._directories = np.zeros((0, 0), np.int64)
-        self._log, self._logged = np.zeros((_LOG_ROWS, 6), np.int64), np.zeros(1, np.int64)
-        self._tables = contention.tables_ps if contention.page_table_locks else contention.tables_ps[:0]
+        self._lists = lists.BurstLists(kernel)
+        tables = len(contention.tables_ps) * contention.page_table_locks
+        self._memory = kernels.Memory(
+            kernel.arena.flat,
+            *(kernel.frames.sharers, kernel.frames.cached, kernel.frames.freed, kernel.frames.counters),
+        )
+        self._free = kernels.Free(contention.memory_ps, contention.tables_ps[:tables])
+        self._rules = kernels.Rules(
+            kernel.geometry.index_bits[0],
+            flips_by_sharers(kernel),
+            np.zeros((kernels.KINDS, 1), np.int64),
+            self._hit_ps,
+            contention.transfer_ps(copied(kernel.geometry.page_bytes)),
+        )
         self._faults: dict[tuple[int, int], Fault] = {}
-        self._costs = np.zeros((0, 0), np.int64)
-        self._price_with(others=0)
+        log = np.zeros((_LOG_ROWS * observer.keeps_rows, 6), np.int64)
+        self._told = kernels.Told(np.zeros((1, kernels.KINDS, 0), np.int64), log, np.zeros(1, np.int64))
+        self._cores, self._tree = np.zeros((1, kernels.FIELDS), np.int64), np.zeros((2, 2), np.int64)
+        self._price_faults(others=0)
 
-    def _price_with(self, others: int) -> None:
+    def _price_faults(self, others: int) -> None:
         """See that faults have their prices with so many other cores that run the address space."""
-        page, others = self._page_bytes, max(others, self._costs.shape[1] - 2)
-        rows = []
+        page, rows = self._kernel.geometry.page_bytes, []
         for kind, faults in enumerate(zip(*(common_faults(page, n) for n in range(others + 1)), strict=True)):
             self._faults.update({(kind, n): fault for n, fault in enumerate(faults)})
             works = [faults[0].work.prepared, *(fault.work for fault in faults)]
             rows.append([self._price(work) for work in works])
-        self._costs = np.array(rows, np.int64)
+        self._rules = self._rules._replace(costs=np.array(rows, np.int64))
+        self._make_room(len(self._cores))
+
+    def _make_room(self, cores: int) -> None:
+        """Make room for the states of so many cores, a power of two, and for what is counted of them."""
+        states, code = np.zeros((cores, self._code.FIELDS), np.int64), self._code
+        states[: len(self._cores)] = self._cores
+        self._cores, self._tree = states, np.zeros((2 * cores, 2), np.int64)
+        shape = cores, code.KINDS, self._rules.costs.shape[1] - 1
+        self._told = self._told._replace(counts=np.zeros(shape, np.int64))
 
     def faults_end(self, process: Process) -> int:
         """Return when the faults that threads of `process` have under way will be ready; 0 without any."""
@@ -96,122 +110,107 @@ class CompiledEngine:
         """Let `core`, idle so far, run `burst` from `clock_ps` until it is done or reaches `limit_ps`."""
         code = self._code
         assert core not in self._bursts, f"core {core} is running a burst already"
-        count = len(burst.vpns) - burst.done
-        self._accesses = _with_room(self._accesses, core, count)
-        self._cores = _with_room(self._cores, core, code.FIELDS)
+        while core >= len(self._cores):
+            self._make_room(2 * len(self._cores))
         self._bursts[core] = burst
-        rest = slice(burst.done, None)
-        np.left_shift(burst.vpns[rest], 1, out=self._accesses[core, :count])
-        self._accesses[core, :count] |= burst.written[rest] > 0
         state = self._cores[core]
-        state[code.POSITION] = state[code.HITS] = 0
-        state[code.CLOCK], state[code.END], state[code.LIMIT] = clock_ps, count, limit_ps
-        state[code.STATE] = code.RUNNING
-        if count:
-            self._reach[core] = int(burst.vpns.min()), int(burst.vpns.max())
-            self._look_up(core)
+        state[code.ROW] = self._lists.enter(burst)
+        state[code.POSITION], state[code.END], state[code.HITS] = burst.done, len(burst.vpns), 0
+        state[code.CLOCK], state[code.LIMIT], state[code.STATE] = clock_ps, limit_ps, code.RUNNING
+        state[code.PACED] = burst.earliest_ps is not None
+        state[code.STRICT] = state[code.PACED] or burst.process.threads > 1
+        if burst.process.threads > 1:
+            self._threads.add(core)
+        self._meet(core)
 
-    def _look_up(self, core: int) -> None:
-        """See that the directory of `core` tells where the pages of its burst have their entries."""
-        space, (first, last) = self._bursts[core].process.memory, self._reach[core]
-        known = self._known.get(core)
-        current = known and known[:2] == (space.page_table, space.page_table.version)
-        if known and current and known[2] <= first and last <= known[3]:
-            return
-        vma = space.find(first)
-        fills = vma and vma.written and vma.shared is None and vma.level == 1
-        self._cores[core, [self._code.FILL_FROM, self._code.FILL_END]] = (
-            (vma.first, vma.end) if vma and fills else (0, 0)
-        )
-        if vma and vma.pages >> self._bits < _WHOLE:  # all of it, for bursts to come
-            first, last = vma.first, max(last, vma.last)
-        places = space.page_table.directory(first, last)
-        self._directories = _with_room(self._directories, core, len(places))
-        self._directories[core, : len(places)] = places
-        self._cores[core, self._code.FIRST] = first >> self._bits
-        self._known[core] = (space.page_table, space.page_table.version, first, last)
+    def limit(self, core: int, limit_ps: int, now_ps: int) -> None:
+        """Let the burst on `core` end, from `now_ps` on, when it reaches `limit_ps` or has to pause."""
+        code, state = self._code, self._cores[core]
+        state[code.LIMIT] = limit_ps
+        if state[code.STATE] == code.FAULTING and state[code.CLOCK] >= now_ps:  # not begun yet
+            state[code.STATE] = code.RUNNING
+        if state[code.STATE] == code.RUNNING:
+            state[code.CLOCK] = max(now_ps, state[code.CLOCK])
 
     def advance(self, horizon_ps: float) -> Completion | None:
         """Make the accesses that begin before `horizon_ps`, in order of (time, core), up to a completion."""
         if not self._bursts:
             return None
-        code, kernel = self._code, self._kernel
-        horizon = int(min(horizon_ps, NEVER_PS - 1))
-        for core in self._bursts:
+        code, horizon = self._code, int(min(horizon_ps, NEVER_PS - 1))
+        for core in self._threads:
             self._meet(core)
         while True:
             ended, core = code.advance(
-                kernel.arena.flat,
-                self._bits,
-                kernel.frames.sharers,
-                kernel.frames.cached,
-                kernel.frames.freed,
-                kernel.frames.counters,
-                self._flips,
-                self._costs,
-                self._directories,
+                self._memory,
+                self._rules,
+                self._lists.arrays,
+                self._free,
+                self._told,
                 self._cores,
-                self._accesses,
-                self._log,
-                self._logged,
-                self._contention.memory_ps,
-                self._tables,
-                self._transfer_ps,
-                self._hit_ps,
+                self._tree,
                 horizon,
             )
             self._settle()
             if ended == code.RARE:
                 self._handle(core)
             elif ended == code.COMPLETED:
-                del self._bursts[core]
-                self._reach.pop(core, None)
+                burst = self._bursts.pop(core)
+                self._threads.discard(core)
+                if burst.finished:
+                    self._lists.leave(burst)
                 return Completion(core, int(self._cores[core, code.CLOCK]))
             elif ended == code.NOTHING:
                 return None
 
     def _meet(self, core: int) -> None:
         """Take over what structural events may have changed for a core."""
-        code, state, process = self._code, self._cores[core], self._bursts[core].process
-        if process.threads > 1:
-            if process.memory.other_cores + 2 > self._costs.shape[1]:
-                self._price_with(process.memory.other_cores)
-            if core in self._reach:
-                self._look_up(core)
-        state[code.STRICT] = process.threads > 1
-        state[code.OTHERS] = process.memory.other_cores
-        state[code.LOCKED] = process.memory.locked_until_ps
+        code, burst = self._code, self._bursts[core]
+        space = burst.process.memory
+        if space.other_cores >= self._told.counts.shape[2]:
+            self._price_faults(space.other_cores)
+        state = self._cores[core]
+        state[code.OTHERS], state[code.LOCKED] = space.other_cores, space.locked_until_ps
+        self._look_up(core)
+
+    def _look_up(self, core: int) -> None:
+        """See that it is known where the pages of a burst have their entries."""
+        code, burst = self._code, self._bursts[core]
+        reach = self._lists.look_up(burst, int(self._cores[core, code.POSITION]))
+        self._cores[core, code.FIRST : code.FILL_END + 1] = reach
 
     def _handle(self, core: int) -> None:
         """Let the kernel in Python do what a core is about to do."""
         code, burst, state = self._code, self._bursts[core], self._cores[core]
-        vpn, write = divmod(int(self._accesses[core, state[code.POSITION]]), 2)
+        at = int(state[code.POSITION])
+        vpn, write, space = int(burst.vpns[at]), bool(burst.written[at]), burst.process.memory
+        version = space.page_table.version
         if state[code.STATE] == code.COMMITTING:
             pending = self._pending.pop(core, None) or self._copy_under_way(core, vpn)
             began, now = int(state[code.BEGAN]), int(state[code.CLOCK])
             self._go_on(core, self._handler.commit(core, burst.process, vpn, pending, began, now))
         else:
-            began = int(state[code.CLOCK])
-            now = max(began, int(state[code.LOCKED]))
-            clock, begun = self._handler.begin(core, burst.process, vpn, bool(write), began, now)
+            began, now = int(state[code.CLOCK]), int(max(state[code.CLOCK], state[code.LOCKED]))
+            clock, begun = self._handler.begin(core, burst.process, vpn, write, began, now)
             if begun:
                 self._pending[core], state[code.BEGAN] = begun, began
                 state[code.CLOCK], state[code.NEW], state[code.STATE] = clock, -1, code.COMMITTING
             else:
                 self._go_on(core, clock)
-        appeared = self._directories[core, (vpn >> self._bits) - state[code.FIRST]] < 0
+        if not self._lists.knows(burst, at):  # there is a table or a large leaf now, or will be
+            vma = space.find(vpn)
+            assert vma
+            leaf = self._kernel.geometry.leaf_pages(vma.level)
+            self._lists.note(space.page_table, version, vpn & -leaf, vpn | leaf - 1)
         for other, running in self._bursts.items():
-            if running.process is burst.process and other in self._reach:
-                if appeared:  # there is a table or a large leaf now
-                    self._known.pop(other, None)
+            if running.process is burst.process:
                 self._look_up(other)
 
     def _copy_under_way(self, core: int, vpn: int) -> Pending:
         """Return the copy that compiled code began on a core."""
         code, state, vma = self._code, self._cores[core], self._bursts[core].process.memory.find(vpn)
         assert vma
-        seen = int(state[code.SEEN]) % (1 << 64)
-        return Pending(COPY[False], copied(self._page_bytes), vma, vpn, int(state[code.NEW]), True, seen)
+        seen, work = int(state[code.SEEN]) % (1 << 64), copied(self._kernel.geometry.page_bytes)
+        return Pending(COPY[False], work, vma, vpn, int(state[code.NEW]), True, seen)
 
     def _go_on(self, core: int, clock: int) -> None:
         """Let a core go on after a fault, if its time is not up."""
@@ -221,38 +220,36 @@ class CompiledEngine:
 
     def _settle(self) -> None:
         """Bring what the kernels counted to the processes, the bursts and the records."""
-        code = self._code
+        position = self._code.POSITION
         for core, burst in self._bursts.items():
-            done = len(burst.vpns) - int(self._cores[core, code.END] - self._cores[core, code.POSITION])
-            if done > burst.done:
-                written = int(burst.written[burst.done : done].sum())
-            else:  # hits were taken back
-                written = -int(burst.written[done : burst.done].sum())
-            burst.process.written_bytes += written
-            self._kernel.written_bytes += written
-            burst.done = done
-        if self._logged[0]:
-            self._record(self._log[: self._logged[0]])
-            self._logged[0] = 0
+            done = int(self._cores[core, position])
+            if done != burst.done:
+                written = burst.written_between(burst.done, done)
+                burst.process.written_bytes += written
+                self._kernel.written_bytes += written
+                burst.done = done
+        if self._told.counts.any():
+            self._record()
 
-    def _record(self, log: Numbers) -> None:
-        """Count the logged faults and pass them on."""
-        happened = Counter[Fault]()
-        kinds, others = self._costs.shape
-        counts = np.bincount((log[:, 1] * kinds + log[:, 3]) * others + log[:, 4])
-        for code in np.flatnonzero(counts).tolist():
-            core, fault = code // (kinds * others), self._faults[divmod(code % (kinds * others), others)]
-            count, process = int(counts[code]), self._bursts[core].process
+    def _record(self) -> None:
+        """Count the faults and pass them on."""
+        happened, counts = Counter[Fault](), self._told.counts
+        for core, kind, others in np.argwhere(counts).tolist():
+            fault, process = self._faults[kind, others], self._bursts[core].process
+            count = int(counts[core, kind, others])
             process.faults[fault.kind] += count
             process.copied_bytes += count * fault.work.copied_bytes
             happened[fault] += count
+        counts[:] = 0
+        log = self._told.log[: self._told.logged[0]]
+        self._told.logged[0] = 0
         pids = {core: burst.process.pid for core, burst in self._bursts.items()}
         self._observer.faults(happened, lambda: self._columns(log.copy(), pids))
 
     def _columns(self, log: Numbers, pids: dict[int, int]) -> dict[str, Any]:
         """Return logged faults as the columns of a table of faults."""
         times, cores, vpns, kinds, others, waited = log.T
-        faults = [self._faults[kind, 0] for kind in range(len(self._costs))]
+        faults = [self._faults[kind, 0] for kind in range(self._code.KINDS)]
         pid = np.array([pids.get(core, 0) for core in range(len(self._cores))])[cores]
         return {
             "time_ps": times,
@@ -261,16 +258,6 @@ class CompiledEngine:
             "vpn": vpns,
             "kind": np.array([fault.kind for fault in faults], object)[kinds],
             "copied_bytes": np.array([fault.work.copied_bytes for fault in faults])[kinds],
-            "cost_ps": self._costs[kinds, 1 + others],
+            "cost_ps": self._rules.costs[kinds, 1 + others],
             "waited_ps": waited,
         }
-
-
-def _with_room(rows: Numbers, row: int, columns: int) -> Numbers:
-    """Return `rows`, grown so that it has row `row` and so many columns."""
-    height, width = rows.shape
-    if row < height and columns <= width:
-        return rows
-    grown = np.zeros((max(row + 1, height), width if columns <= width else max(columns, 2 * width)), np.int64)
-    grown[:height, :width] = rows
-    return grown

@@ -8,26 +8,27 @@ global order of (time, core), a copy or a fill twice: D decides, C commits.
     core 1   h h h h h h h D                waits for its turn
     core 2   h h h h h h h h h h|           ran to the horizon
 
-A core whose process has several threads is STRICT: its hits too wait for their turn.
+A core whose process has several threads, or whose accesses have times, is STRICT: its hits too wait for
+their turn. `tree`, int64[2 C, 2], is a tournament of the cores, C of them being a power of two: a node has
+when its first core acts next, twice, and that core; node n has won against its neighbour, or lost to it, for
+node n // 2.
 
-The state of a core is one row of `cores`, int64[C, 15]:
+The state of a core is one row of `cores`, int64[C, 17]:
 
     CLOCK POSITION END LIMIT   now; next access, end of the burst, time limit
-    FIRST                      the table of level 1 at which its directory begins
+    ROW FIRST                  its row of `Lists`; the table of level 1 at which that row's directory begins
     FILL_FROM FILL_END         pages without an entry that a write may fill here
     HITS                       hits since its last fault: they can be taken back
     STATE                      IDLE, RUNNING, FAULTING and COMMITTING (wait for their turn), DONE
-    STRICT OTHERS LOCKED       whether hits wait; other cores of the space; until when it is locked
+    STRICT PACED               whether hits wait for their turn; whether accesses have times
+    OTHERS LOCKED              other cores of the space; until when it is locked
     BEGAN NEW SEEN             of a fault under way: its start, new frame (-1: the caller has it), entry found
 
-`directories`, int64[C, D], is what `PageTable.directory` says of the process on a core. `accesses` is
-int64[C, N]: page * 2 + 1 for a write. `costs[kind]` has the part before the table is locked, then the whole
-with so many other cores; `free`, int64[1], and `tables`, int64[T], are those of `Contention`. What a kernel
-cannot resolve (no table, the zero frame, huge leafs, last sharers that are looked for, no memory) goes back
-to the caller as RARE.
+What a kernel cannot resolve (no table, the zero frame, huge leafs, last sharers that are looked for, no
+memory) goes back to the caller as RARE.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -35,6 +36,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from cowmodel.engine.burst import NEVER_PS
 from cowmodel.hardware.frames import CEILING, FREED, FRESH, PEAK, PENDING, TABLES, USED
 from cowmodel.hardware.paging import (
     ACCESSED,
@@ -49,30 +51,102 @@ from cowmodel.hardware.paging import (
     WRITE,
 )
 
-CLOCK, POSITION, END, LIMIT, FIRST, FILL_FROM, FILL_END, HITS = range(8)
-STATE, STRICT, OTHERS, LOCKED, BEGAN, NEW, SEEN, FIELDS = range(8, 16)
+CLOCK, POSITION, END, LIMIT, ROW, FIRST, FILL_FROM, FILL_END, HITS = range(9)
+STATE, STRICT, PACED, OTHERS, LOCKED, BEGAN, NEW, SEEN, FIELDS = range(9, 18)
 IDLE, RUNNING, FAULTING, COMMITTING, DONE = range(5)
 NOTHING, COMPLETED, RARE, LOG_FULL = range(4)  # what `advance` ended with
-FLIP, COPY, COPY_AND_FREE, LATE_COPY, FILL, LATE_FILL, SPURIOUS = range(7)  # kinds in `log` and `costs`
+FLIP, COPY, COPY_AND_FREE, LATE_COPY, FILL, LATE_FILL, SPURIOUS, KINDS = range(8)  # of faults
+AHEAD = 16  # accesses to look ahead: rows of places have as many more at their end
+_NEAR = 8
 _PREPARED = 0  # place in `costs[kind]`
 _PERMITTED, _PENDING, _RARE = -1, -2, -3  # a fault that is none; that is to commit; for the caller
-_NEAR, _FAR = 8, 16  # accesses to look ahead
-NEVER = np.int64(1) << np.int64(62)
+NEVER = np.int64(NEVER_PS)
 
-_ADVANCE = (
-    "UniTuple(i8, 2)(u8[::1], i8, i4[::1], b1[::1], i4[::1], i8[::1], b1[::1], i8[:, ::1],"
-    " i8[:, ::1], i8[:, ::1], i8[:, ::1], i8[:, ::1], i8[::1], i8[::1], i8[::1], i8, i8, i8)"
+
+class Memory(NamedTuple):
+    """Page tables and frames: `Arena.flat`, and the arrays of `FrameTable`."""
+
+    words: Any
+    sharers: Any
+    cached: Any
+    freed: Any
+    counters: Any
+
+
+class Rules(NamedTuple):
+    """What is asked beforehand.
+
+    `flips[n]`, bool[256], says whether the policy flips with n sharers; more are rare. `costs`, int64[kinds,
+    1 + n], has the part before the table is locked, then the whole with so many other cores, less one.
+    """
+
+    bits: Any
+    flips: Any
+    costs: Any
+    hit_ps: Any
+    transfer_ps: Any
+
+
+class Lists(NamedTuple):
+    """Bursts, one a row: pages, places (slot * 2 + 1 for a write), times before which they do not begin.
+
+    `directories` is what `PageTable.directory` says of the process; a slot that it does not know is the
+    last of the arena, where nothing ever is.
+    """
+
+    pages: Any
+    places: Any
+    earliest: Any
+    directories: Any
+
+
+class Free(NamedTuple):
+    """From when things are free: `memory_ps` and `tables_ps` of `Contention`; no tables, no locks."""
+
+    memory: Any
+    tables: Any
+
+
+class Told(NamedTuple):
+    """What the caller learns of faults: `counts[core, kind, others]`, and a row a fault if `log` has any.
+
+    A row of the log, int64[L, 6], is began, core, page, kind, other cores, waited; `logged[0]` are full.
+    """
+
+    counts: Any
+    log: Any
+    logged: Any
+
+
+_ROW, _ROWS, _CUBE = types.int64[::1], types.int64[:, ::1], types.int64[:, :, ::1]
+_MEMORY = types.NamedTuple(
+    [types.uint64[::1], types.int32[::1], types.boolean[::1], types.int32[::1], _ROW], Memory
 )
+_RULES = types.NamedTuple([types.int64, types.boolean[::1], _ROWS, types.int64, types.int64], Rules)
+_LISTS = types.NamedUniTuple(_ROWS, 4, Lists)
+_FREE = types.NamedUniTuple(_ROW, 2, Free)
+_TOLD = types.NamedTuple([_CUBE, _ROWS, _ROW], Told)
+_PAIR = types.UniTuple(types.int64, 2)
+_READ = types.Array(types.int64, 1, "A", readonly=True)
 
 # The kernels allocate nothing, and numba's reference counting would cost ten times what an access does.
 part = njit(inline="always", _nrt=False)
 
+
+def compiled(signature: Any) -> Any:
+    """Compile a kernel when this module is imported, or load it from the cache."""
+    return njit(signature, cache=True, nogil=True, _nrt=False)
+
+
 _BITS = np.uint64
-_P, _W, _A, _D = _BITS(PRESENT), _BITS(WRITE), _BITS(ACCESSED), _BITS(DIRTY)
+_P, _W, _A = _BITS(PRESENT), _BITS(WRITE), _BITS(ACCESSED)
 _PW, _AD = _BITS(PRESENT | WRITE), _BITS(ACCESSED | DIRTY)
+_W_AT, _D_AT = _BITS(WRITE.bit_length() - 1), _BITS(DIRTY.bit_length() - 1)
+_PL = _BITS(PRESENT | LARGE)
 _NOT_SIMPLE, _SAVED = _BITS(SPECIAL | LARGE), _BITS(SAVED_DIRTY)
 _FRAME, _SHIFT = _BITS(FRAME_MASK), _BITS(FRAME_SHIFT)
 _NEW_LEAF = _BITS(LEAF | WRITE | DIRTY)
+_ONE = _BITS(1)
 
 
 @intrinsic
@@ -94,104 +168,160 @@ def prefetch(context: Any, array: Any, index: Any) -> Any:
 
 
 @part
-def find(directories, core, first, page, bits):
-    """Return the slot of the leaf for `page`, or -1 where there is none."""
-    place = directories[core, (page >> bits) - first]
+def frame(word):
+    """Return the frame that an entry maps."""
+    return (word & _FRAME) >> _SHIFT
+
+
+@compiled(types.void(types.uint64[::1], _ROW, types.int64, types.int64, _ROW))
+def directory(words, shifts, root, first, places):
+    """Say, from table `first` of level 1 on, where leafs are, as `PageTable.directory` does."""
+    top, bits = len(shifts) - 1, shifts[2]
+    for at in range(_BITS(len(places))):
+        page, here = (first + np.int64(at)) << bits, top
+        slot = root << bits | page >> shifts[here] & ((1 << bits) - 1)
+        word = words[_BITS(slot)]
+        while here > 1 and word & _PL == _P:
+            here -= 1
+            slot = np.int64(frame(word)) << bits | page >> shifts[here] & ((1 << bits) - 1)
+            word = words[_BITS(slot)]
+        places[at] = slot if here == 1 else -2 - slot if word & _PL == _PL else -1
+
+
+@part
+def find(words, bits, directory, first, page):
+    """Return the slot of the leaf for `page`, or the last slot where there is none."""
+    place = directory[_BITS((page >> bits) - first)]
     if place >= 0:
         return place + (page & ((np.int64(1) << bits) - 1))
-    return -2 - place if place < -1 else np.int64(-1)
+    return -2 - place if place < -1 else np.int64(len(words) - 1)
 
 
 @part
-def run(words, bits, sharers, directories, cores, accesses, core, hit_ps, horizon):
-    """Let hits of a core run, up to a fault, the end, the time limit or the horizon.
+def find_anew(words, bits, lists, state, at):
+    """Return the slot for an access: there may be a table now where there was none."""
+    row = _BITS(state[ROW])
+    slot = _BITS(lists.places[row, at]) >> _ONE
+    if slot < _BITS(len(words) - 1):
+        return slot
+    return _BITS(find(words, bits, lists.directories[row], state[FIRST], lists.pages[row, at]))
 
-    Entries are asked for `_FAR` accesses ahead, the sharers of read-only ones `_NEAR`.
+
+@compiled(_PAIR(_READ, _READ, _ROW, _ROW))
+def load(vpns, written, pages, places):
+    """Copy a burst into a row of `Lists`, without slots yet; return its first and last page."""
+    first, last = NEVER, np.int64(-1)
+    for at in range(len(vpns)):
+        vpn = vpns[at]
+        pages[at] = vpn
+        places[at] = np.int64(written[at] > 0)
+        first, last = min(first, vpn), max(last, vpn)
+    return first, last
+
+
+@compiled(types.void(types.uint64[::1], types.int64, _ROW, types.int64, _ROW, _ROW, types.int64, types.int64))
+def look_up(words, bits, directory, first, pages, places, start, end):
+    """Put the slots of the pages start..end into `places`."""
+    for at in range(_BITS(start), _BITS(end)):
+        slot = find(words, bits, directory, first, pages[at])
+        places[at] = slot << 1 | places[at] & 1
+
+
+@part
+def run(memory, rules, lists, state, clock, horizon):
+    """Let hits of a core run from `clock`, up to a fault, the end, the time limit or the horizon.
+
+    Return its state and its clock then. Entries are asked for `AHEAD` accesses ahead, the sharers of
+    read-only ones `_NEAR`.
     """
-    clock, at, end = cores[core, CLOCK], cores[core, POSITION], cores[core, END]
-    start, first, limit = at, cores[core, FIRST], cores[core, LIMIT]
-    until = min(limit, horizon)
-    while at < end and clock < until:
-        if at + _FAR < end:
-            slot = find(directories, core, first, accesses[core, at + _FAR] >> 1, bits)
-            if slot >= 0:
-                prefetch(words, slot)
-            access = accesses[core, at + _NEAR]
-            slot = find(directories, core, first, access >> 1, bits)
-            if access & 1 and slot >= 0 and not words[slot] & _W:
-                prefetch(sharers, np.int64((words[slot] & _FRAME) >> _SHIFT))
-        access = accesses[core, at]
-        slot = find(directories, core, first, access >> 1, bits)
-        word = words[slot] if slot >= 0 else _BITS(0)
-        needed, marked = (_PW, _AD) if access & 1 else (_P, _A)
-        if word & needed != needed:
-            cores[core, STATE] = FAULTING
+    words, row = memory.words, _BITS(state[ROW])
+    places, earliest = lists.places[row], lists.earliest
+    at, end, limit = _BITS(state[POSITION]), _BITS(state[END]), state[LIMIT]
+    start, until, paced, stage = at, min(limit, horizon), state[PACED], RUNNING
+    while at < end:
+        begin = max(clock, earliest[row, at]) if paced else clock
+        if begin >= until or (begin > clock and limit < NEVER):
             break
+        place = _BITS(places[at])
+        word, write = words[place >> _ONE], place & _ONE
+        needed, marked = _P | write << _W_AT, _A | write << _D_AT
+        if word & needed != needed:
+            slot = find_anew(words, rules.bits, lists, state, at)
+            if slot == place >> _ONE:
+                clock, stage = begin, FAULTING
+                break
+            places[at] = slot << _ONE | write
+            continue
+        prefetch(words, _BITS(places[at + _BITS(AHEAD)]) >> _ONE)
+        near = words[_BITS(places[at + _BITS(_NEAR)]) >> _ONE]
+        if not near & _W:
+            prefetch(memory.sharers, frame(near))
         if word & marked != marked:
-            words[slot] = word | marked
-        clock += hit_ps
-        at += 1
-    cores[core, HITS] += at - start
-    cores[core, CLOCK], cores[core, POSITION] = clock, at
-    if (at == end and (end > 0 or clock < horizon)) or clock >= limit:  # an empty burst ends in its turn
-        cores[core, STATE] = DONE
+            words[place >> _ONE] = word | marked
+        clock = begin + rules.hit_ps
+        at += _ONE
+    state[HITS] += np.int64(at - start)
+    state[POSITION] = np.int64(at)
+    if stage == RUNNING:
+        ends = at == end and (end or clock < horizon)  # an empty burst ends in its turn
+        rests = paced and at < end and limit < NEVER and earliest[row, at] > clock
+        if ends or clock >= limit or rests:
+            stage = DONE
+    return stage, clock
 
 
 @part
-def due(cores, core):
-    """Return when a core acts next in global order; NEVER where it does not."""
-    state, clock = cores[core, STATE], cores[core, CLOCK]
-    if state == FAULTING:
-        return max(clock, cores[core, LOCKED])
-    if state == COMMITTING or (state == RUNNING and cores[core, STRICT]):
-        return clock
-    return NEVER
+def key(lists, state, stage, clock):
+    """Return when a core acts next, twice: a completion comes before all that others do at its time."""
+    if stage == FAULTING:
+        clock = max(clock, state[LOCKED])
+    elif stage == IDLE:
+        clock = NEVER
+    elif state[PACED] and stage == RUNNING and state[LIMIT] == NEVER and state[POSITION] < state[END]:
+        clock = max(clock, lists.earliest[_BITS(state[ROW]), _BITS(state[POSITION])])
+    return 2 * clock - np.int64(stage == DONE)
 
 
 @part
-def next_turn(cores, horizon):
-    """Return the core that acts first in order of (time, core), when, and until when it is the first."""
-    first, at, until = np.int64(-1), NEVER, horizon
-    for core in range(len(cores)):
-        when = due(cores, core)
-        if when < at:
-            if first >= 0:
-                until = min(until, at)  # a lower number goes first at equal times
-            first, at = np.int64(core), when
-        elif first >= 0 and when < NEVER:
-            until = min(until, when + 1)
-    return first, at, until
+def climb(tree, core, mine):
+    """Let a core that acts next at `mine` climb as far as it acts before others.
+
+    Without a branch: which core comes next cannot be predicted. At equal times the lower one wins, which is
+    the left one of two nodes.
+    """
+    node, who = _BITS(len(tree) >> 1) + core, np.int64(core)
+    tree[node, 0], tree[node, 1] = mine, who
+    while node > _ONE:
+        other = tree[node ^ _ONE, 0]
+        take = -np.int64(other < mine + np.int64(node & _ONE))
+        mine ^= (mine ^ other) & take
+        who ^= (who ^ tree[node ^ _ONE, 1]) & take
+        node >>= _ONE
+        tree[node, 0], tree[node, 1] = mine, who
 
 
 @part
-def first_done(cores):
-    """Return the core that is first done, and when; -1 if none is."""
-    first, end = np.int64(-1), NEVER
-    for core in range(len(cores)):
-        if cores[core, STATE] == DONE and cores[core, CLOCK] < end:
-            first, end = np.int64(core), cores[core, CLOCK]
-    return first, end
-
-
-@part
-def go_on(cores, core, clock):
-    """Let a core go on after a fault: its access is executed again, if its time is not up."""
-    cores[core, CLOCK] = clock
-    cores[core, STATE] = DONE if clock >= cores[core, LIMIT] else RUNNING
+def runner_up(tree, core):
+    """Return until when the first core acts before all others."""
+    node, until = _BITS(len(tree) >> 1) + core, 2 * NEVER
+    while node > _ONE:
+        until = min(until, tree[node ^ _ONE, 0] + np.int64(~node & _ONE))
+        node >>= _ONE
+    return (until + 1) >> 1
 
 
 @part
 def take_back(cores, horizon, hit_ps):
     """Take back the hits that began at `horizon` or later: an event there may come before them."""
-    for core in range(len(cores)):
-        clock = cores[core, CLOCK]
-        if cores[core, STATE] != IDLE and not cores[core, STRICT] and clock > horizon:
-            late = min(cores[core, HITS], (clock - horizon) // hit_ps)
+    for core in range(_BITS(len(cores))):
+        state = cores[core]
+        if state[STATE] != IDLE and not state[STRICT] and state[CLOCK] > horizon:
+            late = min(state[HITS], (state[CLOCK] - horizon) // hit_ps)
             if late > 0:
-                cores[core, CLOCK] -= late * hit_ps
-                cores[core, POSITION] -= late
-                cores[core, HITS] -= late
-                cores[core, STATE] = RUNNING
+                state[CLOCK] -= late * hit_ps
+                state[POSITION] -= late
+                state[HITS] -= late
+                state[STATE] = RUNNING
 
 
 @part
@@ -207,7 +337,7 @@ def take_frame(freed, counters):
     """Return a base frame for a fault that is to commit; the caller has made sure of the room."""
     if counters[FREED]:
         counters[FREED] -= 1
-        new = np.int64(freed[counters[FREED]])
+        new = np.int64(freed[_BITS(counters[FREED])])
     else:
         new = counters[FRESH]
         counters[FRESH] += 1
@@ -221,139 +351,136 @@ def take_frame(freed, counters):
 def give_back(freed, counters, pfn):
     """Free a base frame."""
     counters[USED] -= 1
-    freed[counters[FREED]] = pfn
+    freed[_BITS(counters[FREED])] = pfn
     counters[FREED] += 1
 
 
 @part
-def decide(words, sharers, freed, counters, flips, cores, core, slot, access, now):
-    """Begin the fault of a core as `cowmodel.kernel.fault.begin` does; return its kind, or what else it is.
-
-    `flips[n]` says whether the policy flips with n sharers; more than it has places for are rare.
-    """
-    word = words[slot] if slot >= 0 else _BITS(0)
-    needed = _PW if access & 1 else _P
+def decide(memory, flips, state, slot, write, page, now):
+    """Begin a fault as `cowmodel.kernel.fault.begin` does; return its kind, or what else it is."""
+    counters, word = memory.counters, memory.words[slot]
+    needed = _P | write << _W_AT
     if word & needed == needed:  # others have seen to it since
-        return np.int64(SPURIOUS if now > cores[core, CLOCK] else _PERMITTED)
-    if not access & 1 or slot < 0 or word & _NOT_SIMPLE:
+        return np.int64(SPURIOUS if now > state[CLOCK] else _PERMITTED)
+    if not write or slot == _BITS(len(memory.words) - 1) or word & _NOT_SIMPLE:
         return np.int64(_RARE)
     if word & _P:
-        count = sharers[np.int64((word & _FRAME) >> _SHIFT)]
+        count = memory.sharers[frame(word)]
         if count >= len(flips):
             return np.int64(_RARE)
-        if flips[count]:
-            words[slot] = word & ~_SAVED | _W | _AD
+        if flips[_BITS(count)]:
+            memory.words[slot] = word & ~_SAVED | _W | _AD
             return np.int64(FLIP)
-    elif word or not cores[core, FILL_FROM] <= access >> 1 < cores[core, FILL_END]:
+    elif word or not state[FILL_FROM] <= page < state[FILL_END]:
         return np.int64(_RARE)
     if counters[CEILING] - counters[FRESH] + counters[FREED] - counters[TABLES] < 1:
         return np.int64(_RARE)
-    cores[core, NEW] = take_frame(freed, counters)
-    cores[core, SEEN] = np.int64(word)
-    cores[core, STATE] = COMMITTING
+    state[NEW] = take_frame(memory.freed, counters)
+    state[SEEN] = np.int64(word)
     return np.int64(_PENDING)
 
 
 @part
-def commit(words, sharers, cached, freed, counters, flips, cores, core, slot):
+def commit(memory, flips, state, slot):
     """Map the new frame of a core as `cowmodel.kernel.fault.commit` does; return the kind of the fault.
 
     A sharer that is the last from now on is rare where last sharers are sought (`flips[0]`).
     """
-    seen, new = _BITS(cores[core, SEEN]), cores[core, NEW]
+    words, sharers, counters = memory.words, memory.sharers, memory.counters
+    seen, new = _BITS(state[SEEN]), state[NEW]
     if new < 0:
         return np.int64(_RARE)
-    old = np.int64((seen & _FRAME) >> _SHIFT)
-    late = slot < 0 or (words[slot] ^ seen) & ~_AD
+    old = frame(seen)
+    late = (words[slot] ^ seen) & ~_AD
     if not late and seen and flips[0] and sharers[old] == 2:
         return np.int64(_RARE)
     counters[PENDING] -= 1
     if late:
-        give_back(freed, counters, new)
+        give_back(memory.freed, counters, new)
         return np.int64(LATE_COPY if seen else LATE_FILL)
-    sharers[new] += 1
+    sharers[_BITS(new)] += 1
     words[slot] = _BITS(new) << _SHIFT | _NEW_LEAF
     if not seen:
         return np.int64(FILL)
-    sharers[old] -= 1
-    if sharers[old] or cached[old]:
+    left = sharers[old] - 1
+    sharers[old] = left
+    if left or memory.cached[old]:
         return np.int64(COPY)
-    give_back(freed, counters, old)
+    give_back(memory.freed, counters, old)
     return np.int64(COPY_AND_FREE)
 
 
 @part
-def end_fault(costs, cores, log, logged, tables, core, now, row, page, kind):
-    """Let a fault be over that asks for the lock of the table in `row` now; add it to the log."""
-    others = cores[core, OTHERS] if kind in (COPY, COPY_AND_FREE) else np.int64(0)
-    cost = costs[kind, 1 + others]
-    held = cost - costs[kind, _PREPARED]
-    ready = now if cores[core, STATE] == COMMITTING else now + costs[kind, _PREPARED]
-    if len(tables) and row >= 0:
-        ready += wait(tables, row, now, held)
-    began, line = cores[core, BEGAN], log[logged[0]]
-    line[0], line[1], line[2], line[3] = began, core, page, kind
-    line[4], line[5] = others, ready + held - began - cost
-    logged[0] += 1
-    go_on(cores, core, ready + held)
+def end_fault(costs, tables, told, state, core, now, ready, row, page, kind):
+    """Return when a fault is over that asks for the lock of the table in `row` now; take note of it.
 
-
-@njit(_ADVANCE, cache=True, nogil=True, _nrt=False)
-def advance(
-    words,
-    bits,
-    sharers,
-    cached,
-    freed,
-    counters,
-    flips,
-    costs,
-    directories,
-    cores,
-    accesses,
-    log,
-    logged,
-    memory,
-    tables,
-    transfer_ps,
-    hit_ps,
-    horizon,
-):
-    """Make all accesses that begin before `horizon`; return what ended it and the core concerned.
-
-    Each fault adds a row (began, core, page, kind, other cores, waited) to `log`, int64[L, 6], and 1 to
-    `logged[0]`. A transfer of a page keeps memory busy for `transfer_ps`; without `tables` none is locked.
+    It needs the lock once it is ready.
     """
-    while True:
-        for core in range(len(cores)):
-            if cores[core, STATE] == RUNNING and not cores[core, STRICT]:
-                run(words, bits, sharers, directories, cores, accesses, core, hit_ps, horizon)
-        first, at, until = next_turn(cores, horizon)
-        finished, end = first_done(cores)
-        if finished >= 0 and end <= at:
-            take_back(cores, end, hit_ps)
-            cores[finished, STATE] = IDLE
-            return np.int64(COMPLETED), finished
-        if first < 0 or at >= horizon:
-            return np.int64(NOTHING), np.int64(-1)
-        if cores[first, STATE] == RUNNING:
-            run(words, bits, sharers, directories, cores, accesses, first, hit_ps, min(until, end))
-            continue
-        if logged[0] == len(log):
-            return np.int64(LOG_FULL), np.int64(-1)
-        access = accesses[first, cores[first, POSITION]]
-        slot = find(directories, first, cores[first, FIRST], access >> 1, bits)
-        if cores[first, STATE] == FAULTING:
-            cores[first, BEGAN], cores[first, HITS] = cores[first, CLOCK], 0
-            kind = decide(words, sharers, freed, counters, flips, cores, first, slot, access, at)
-        else:
-            kind = commit(words, sharers, cached, freed, counters, flips, cores, first, slot)
-        if kind == _RARE:
-            return np.int64(RARE), first
+    others = _BITS(state[OTHERS] if kind in (COPY, COPY_AND_FREE) else 0)
+    cost = costs[_BITS(kind), others + _ONE]
+    held = cost - costs[_BITS(kind), _PREPARED]
+    end = ready + held
+    if len(tables):
+        end += wait(tables, row, now, held)
+    told.counts[core, _BITS(kind), others] += 1
+    if len(told.log):
+        line = told.log[_BITS(told.logged[0])]
+        line[0], line[1], line[2], line[3] = state[BEGAN], np.int64(core), page, kind
+        line[4], line[5] = np.int64(others), end - state[BEGAN] - cost
+        told.logged[0] += 1
+    return end
+
+
+@part
+def turn(memory, rules, lists, free, told, state, core, now):
+    """Do what is due now of a core's fault; return its state and its clock then.
+
+    RUNNING says that the access is to be executed again; IDLE that the fault is rare, and nothing done.
+    """
+    row, at, costs = _BITS(state[ROW]), _BITS(state[POSITION]), rules.costs
+    page, place = lists.pages[row, at], _BITS(lists.places[row, at])
+    slot, ready = place >> _ONE, now
+    if state[STATE] == FAULTING:
+        state[BEGAN], state[HITS] = state[CLOCK], 0
+        kind = decide(memory, rules.flips, state, slot, place & _ONE, page, now)
+        if kind == _PENDING:
+            waited = wait(free.memory, 0, now, rules.transfer_ps) if rules.transfer_ps else np.int64(0)
+            return COMMITTING, now + waited + costs[COPY if state[SEEN] else FILL, _PREPARED]
         if kind == _PERMITTED:
-            go_on(cores, first, at)
-        elif kind == _PENDING:
-            likely = COPY if cores[first, SEEN] else FILL
-            cores[first, CLOCK] = at + wait(memory, 0, at, transfer_ps) + costs[likely, _PREPARED]
-        else:
-            end_fault(costs, cores, log, logged, tables, first, at, slot >> bits, access >> 1, kind)
+            return RUNNING, now
+        ready += costs[_BITS(max(kind, FLIP)), _PREPARED]
+    else:
+        kind = commit(memory, rules.flips, state, slot)
+    if kind == _RARE:
+        return IDLE, now
+    table = slot >> _BITS(rules.bits)
+    return RUNNING, end_fault(costs, free.tables, told, state, core, now, ready, table, page, kind)
+
+
+@compiled(_PAIR(_MEMORY, _RULES, _LISTS, _FREE, _TOLD, _ROWS, _ROWS, types.int64))
+def advance(memory, rules, lists, free, told, cores, tree, horizon):
+    """Make all accesses that begin before `horizon`; return what ended it and the core concerned."""
+    for core in range(_BITS(len(tree) >> 1)):
+        state = cores[core]
+        climb(tree, core, key(lists, state, state[STATE], state[CLOCK]))
+    while True:
+        now, core = tree[1, 0] >> 1, _BITS(tree[1, 1])
+        state = cores[core]
+        stage, clock = state[STATE], now
+        if stage == DONE:
+            take_back(cores, state[CLOCK], rules.hit_ps)
+            state[STATE] = IDLE
+            return np.int64(COMPLETED), np.int64(core)
+        if now >= horizon:
+            return np.int64(NOTHING), np.int64(-1)
+        until = min(horizon, runner_up(tree, core)) if state[STRICT] else horizon
+        if stage != RUNNING:
+            if len(told.log) and told.logged[0] == len(told.log):
+                return np.int64(LOG_FULL), np.int64(-1)
+            stage, clock = turn(memory, rules, lists, free, told, state, core, now)
+            if stage == IDLE:
+                return np.int64(RARE), np.int64(core)
+        if stage == RUNNING:
+            stage, clock = run(memory, rules, lists, state, clock, until)
+        state[STATE], state[CLOCK] = stage, clock
+        climb(tree, core, key(lists, state, stage, clock))

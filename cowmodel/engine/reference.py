@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cowmodel.engine.burst import Burst, Completion, Observer
+from cowmodel.engine.burst import NEVER_PS, Burst, Completion, Observer
 from cowmodel.engine.contention import Contention
 from cowmodel.engine.handler import FaultHandler
 from cowmodel.kernel.fault import Pending
@@ -31,14 +31,18 @@ class _Run:
     @property
     def due(self) -> tuple[int, int]:
         """When it acts next, and its core."""
-        waits = self.began_ps is not None and not self.pending
-        until = self.burst.process.memory.locked_until_ps if waits else 0
+        if self.began_ps is None:
+            return max(self.clock_ps, self.burst.pauses_until_ps * (not self.over)), self.core
+        until = 0 if self.pending else self.burst.process.memory.locked_until_ps
         return max(self.clock_ps, until), self.core
 
     @property
     def over(self) -> bool:
-        """Whether its burst is done or its time is up."""
-        return self.began_ps is None and (self.burst.finished or self.clock_ps >= self.limit_ps)
+        """Whether its burst is done, its time is up, or others wait and it has to pause."""
+        if self.began_ps is not None:
+            return False
+        pauses = self.limit_ps < NEVER_PS and self.burst.pauses_until_ps > self.clock_ps
+        return self.burst.finished or self.clock_ps >= self.limit_ps or pauses
 
 
 class ReferenceEngine:
@@ -67,6 +71,13 @@ class ReferenceEngine:
         assert core not in self._runs, f"core {core} is running a burst already"
         self._runs[core] = _Run(core, burst, clock_ps, limit_ps, burst.vpns.tolist(), burst.written.tolist())
 
+    def limit(self, core: int, limit_ps: int, now_ps: int) -> None:
+        """Let the burst on `core` end, from `now_ps` on, when it reaches `limit_ps` or has to pause."""
+        run = self._runs[core]
+        run.limit_ps = limit_ps
+        if run.began_ps is None:
+            run.clock_ps = max(now_ps, run.clock_ps)
+
     def faults_end(self, process: Process) -> int:
         """Return when the faults that threads of `process` have under way will be ready; 0 without any."""
         runs = (run for run in self._runs.values() if run.burst.process is process and run.pending)
@@ -80,7 +91,8 @@ class ReferenceEngine:
             if due[0][0] >= horizon_ps:
                 break
             while run.due < until:
-                self._act(run, run.due[0])
+                if not run.over:
+                    self._act(run, run.due[0])
                 if run.over:
                     del self._runs[run.core]
                     return Completion(run.core, run.clock_ps)
@@ -89,15 +101,13 @@ class ReferenceEngine:
     def _act(self, run: _Run, now: int) -> None:
         """Make an access, or begin the fault that it needs, or finish that fault."""
         burst = run.burst
-        if burst.finished:
-            return
         vpn, written = run.vpns[burst.done], run.written[burst.done]
         if run.pending:
             assert run.began_ps is not None
             over = self._handler.commit(run.core, burst.process, vpn, run.pending, run.began_ps, now)
             run.clock_ps, run.pending, run.began_ps = over, None, None
         elif run.began_ps is None and self._kernel.touch(burst.process, vpn, written > 0):
-            run.clock_ps += self._hit_ps
+            run.clock_ps = now + self._hit_ps
             burst.done += 1
             burst.process.written_bytes += written
             self._kernel.written_bytes += written

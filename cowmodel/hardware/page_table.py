@@ -70,13 +70,15 @@ class PageTable:
         Table pages of each level; `tables[level]`, entry 0 unused.
     version : int
         Changes when a table comes or goes, so that a `directory` is no longer true.
+    prunes : int
+        Changes when a table goes, so that a slot may no longer be.
     """
 
     def __init__(self, arena: Arena) -> None:
         self._arena, self._geometry = arena, arena.geometry
         self.root = int(arena.take(1)[0])
         self.tables = [0] * self._geometry.top + [1]
-        self.version = 0
+        self.version = self.prunes = 0
 
     def walk(self, vpn: int, level: int = 1) -> int:
         """Return the slot for `vpn` in its table of `level`, or of the large leaf above it.
@@ -180,6 +182,7 @@ class PageTable:
             self._arena.give_back(rows[idle])
             self.tables[level] -= int(idle.sum())
         self.version += 1
+        self.prunes += 1
 
     def free_root(self) -> None:
         """Give back the last table of a tree from which all others are gone."""

@@ -25,6 +25,8 @@ COSTS = prices(hits=HIT, traps=TRAP, flips=FLIP, copied_bytes=COPY / PAGE)
 class Witness:
     """An observer that keeps what it is told."""
 
+    keeps_rows = True
+
     def __init__(self) -> None:
         self.seen: list[FaultRow] = []
 

@@ -66,7 +66,7 @@ def life(program: Program, seed: int, generations: int, inherited: tuple) -> Act
     for _ in range(int(rng.integers(1, 6))):
         heap = heaps[int(rng.integers(len(heaps)))]
         for pages, written in bursts(rng, heap.pages):
-            yield from program.access(heap, pages, written)
+            yield from program.access(heap, pages, written, times(rng, program.now, len(pages)))
         match int(rng.integers(4)):
             case 0 | 1 if generations:
                 child = yield from program.fork(
@@ -89,7 +89,7 @@ def thread(program: Program, seed: int, number: int, heaps: tuple) -> Activity:
     for _ in range(int(rng.integers(1, 5))):
         heap = heaps[int(rng.integers(len(heaps)))]
         for pages, written in bursts(rng, heap.pages):
-            yield from program.access(heap, pages, written)
+            yield from program.access(heap, pages, written, times(rng, program.now, len(pages)))
         match int(rng.integers(5)):
             case 0:
                 mine = yield from program.mmap(4 << 12)
@@ -110,6 +110,13 @@ def bursts(rng: np.random.Generator, pages: int) -> Iterator[tuple[np.ndarray, n
     written = np.where(rng.random(len(accesses)) < 0.6, 8, 0)
     cuts = np.sort(rng.integers(0, len(accesses) + 1, size=3))
     yield from zip(np.split(accesses, cuts), np.split(written, cuts), strict=True)
+
+
+def times(rng: np.random.Generator, now: int, count: int) -> np.ndarray | None:
+    """Return when accesses may begin at the earliest: for most bursts, whenever they can."""
+    if rng.random() < 0.75:
+        return None
+    return now + np.sort(rng.integers(-100, rng.choice([1000, 10_000, 10**6]), size=count) // 100 * 100)
 
 
 def seen(machine: Machine) -> dict[str, object]:

@@ -1,0 +1,137 @@
+"""Bursts as the kernels read them: a row of `kernels.Lists` for each that is not finished.
+
+A row stays while its burst waits for a core, and is used again for the next burst, which most often is of
+the same process: what its directory says is kept as long as no table of the process comes or goes.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from cowmodel.engine import kernels
+from cowmodel.engine.burst import Burst
+from cowmodel.hardware.page_table import PageTable
+from cowmodel.hardware.paging import Numbers
+from cowmodel.kernel.kernel import Kernel
+
+_WHOLE = 1 << 12  # tables of a mapping that are looked up all at once
+
+
+class _Known(NamedTuple):
+    """Whose directory a row has, of which version, from which to which page."""
+
+    table: PageTable
+    version: int
+    first: int
+    last: int
+
+    def covers(self, first: int, last: int) -> bool:
+        return self.first <= first and last <= self.last
+
+
+class BurstLists:
+    """Gives bursts their rows.
+
+    Attributes
+    ----------
+    arrays : kernels.Lists
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._words, self._bits = kernel.arena.flat, kernel.geometry.index_bits[0]
+        self._shifts = np.array(kernel.geometry.shifts)
+        self.arrays = kernels.Lists(*(np.zeros((0, 0), np.int64) for _ in range(4)))
+        self._rows: dict[Burst, int] = {}
+        self._free: list[int] = []
+        self._known: dict[int, _Known] = {}
+        self._translated: dict[int, tuple[PageTable, int]] = {}
+        self._reach: dict[Burst, tuple[int, int]] = {}  # first and last page
+
+    def enter(self, burst: Burst) -> int:
+        """Give `burst` a row, unless it has one; return it."""
+        if burst in self._rows:
+            return self._rows[burst]
+        row = self._rows[burst] = self._free.pop() if self._free else len(self._rows)
+        count = len(burst.vpns)
+        pages = with_room(self.arrays.pages, row, count)
+        places = with_room(self.arrays.places, row, count + kernels.AHEAD)
+        self.arrays = self.arrays._replace(pages=pages, places=places)
+        places[row, count : count + kernels.AHEAD] = (len(self._words) - 1) << 1
+        reach = kernels.load(burst.vpns, burst.written, pages[row], places[row])
+        self._reach[burst] = reach if count else (0, 0)
+        if burst.earliest_ps is not None:
+            earliest = with_room(self.arrays.earliest, row, count)
+            earliest[row, :count] = burst.earliest_ps
+            self.arrays = self.arrays._replace(earliest=earliest)
+        self._translated.pop(row, None)
+        return row
+
+    def leave(self, burst: Burst) -> None:
+        """Take the row of a finished burst."""
+        self._free.append(self._rows.pop(burst))
+        del self._reach[burst]
+
+    def look_up(self, burst: Burst, position: int) -> tuple[int, int, int]:
+        """See that the places of `burst` are true from `position` on.
+
+        Returns
+        -------
+        first : int
+            The table of level 1 at which the row's directory begins.
+        fill_from, fill_end : int
+            Pages that a write may fill.
+        """
+        row, space = self._rows[burst], burst.process.memory
+        first, last = self._reach[burst]
+        vma, table = space.find(first), space.page_table
+        known = self._known.get(row)
+        if not (
+            known and known.table is table and known.version == table.version and known.covers(first, last)
+        ):
+            if vma and vma.pages >> self._bits < _WHOLE:  # all of it, for bursts to come
+                first, last = vma.first, max(last, vma.last)
+            known = self._known[row] = _Known(table, table.version, first, last)
+            self._ask(row, known, first, last)
+        begin = known.first >> self._bits
+        if self._translated.get(row) != (table, table.prunes):
+            self._translated[row] = table, table.prunes
+            arrays = self.arrays
+            lists = arrays.directories[row], begin, arrays.pages[row], arrays.places[row]
+            kernels.look_up(self._words, self._bits, *lists, position, len(burst.vpns))
+        fills = vma and vma.written and vma.shared is None and vma.level == 1
+        return (begin, vma.first, vma.end) if vma and fills else (begin, 0, 0)
+
+    def knows(self, burst: Burst, position: int) -> bool:
+        """Return whether an access has a slot."""
+        return bool(self.arrays.places[self._rows[burst], position] >> 1 < len(self._words) - 1)
+
+    def note(self, table: PageTable, version: int, first: int, last: int) -> None:
+        """Take note that all that came since `version` of `table` are tables or leafs over first..last."""
+        for row, known in self._known.items():
+            if known.table is table and known.version == version:
+                self._known[row] = known._replace(version=table.version)
+                start, end = max(first, known.first), min(last, known.last)
+                if start <= end:
+                    self._ask(row, known, start, end)
+
+    def _ask(self, row: int, known: _Known, first: int, last: int) -> None:
+        """Let the directory of a row say what its table does about first..last."""
+        start, end = (
+            (page >> self._bits) - (known.first >> self._bits) for page in (first, last + (1 << self._bits))
+        )
+        directories = with_room(self.arrays.directories, row, end)
+        kernels.directory(
+            self._words, self._shifts, known.table.root, first >> self._bits, directories[row, start:end]
+        )
+        self.arrays = self.arrays._replace(directories=directories)
+
+
+def with_room(rows: Numbers, row: int, columns: int) -> Numbers:
+    """Return `rows`, grown so that it has row `row` and so many columns."""
+    height, width = rows.shape
+    if row < height and columns <= width:
+        return rows
+    taller = height if row < height else max(row + 1, 2 * height)
+    grown = np.zeros((taller, width if columns <= width else max(columns, 2 * width)), np.int64)
+    grown[:height, :width] = rows
+    return grown
