@@ -144,7 +144,7 @@ class Machine:
                 pss_bytes=sum(one.pss_bytes for one in usages),
                 table_bytes=kernel.frames.table_pages * page,
                 entries=sum(one.entries for one in usages),
-                sharers=kernel.frames.total_sharers(),
+                sharers=kernel.frames.total_sharers,
                 minor_faults=faults.total(),
                 copies=sum(faults[kind] for kind in COPY),
                 flips=sum(faults[kind] for kind in FLIP),

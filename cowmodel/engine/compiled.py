@@ -46,9 +46,11 @@ class CompiledEngine:
         self, kernel: Kernel, price: Callable[[Work], int], observer: Observer, contention: Contention
     ) -> None:
         from cowmodel.engine import kernels, lists  # cost half a second that a reference run need not pay
+        from cowmodel.engine.compiled_passes import CompiledPasses
 
         self._code, self._kernel, self._price, self._observer = kernels, kernel, price, observer
         self._contention, self._handler = contention, FaultHandler(kernel, price, observer, contention)
+        kernel.passes = CompiledPasses(kernel.arena, kernel.frames)
         self._hit_ps = price(Work(hits=1))
         if self._hit_ps < 1:
             raise ConfigError(
@@ -237,6 +239,7 @@ class CompiledEngine:
         for core, kind, others in np.argwhere(counts).tolist():
             fault, process = self._faults[kind, others], self._bursts[core].process
             count = int(counts[core, kind, others])
+            process.memory.family.changes += 1
             process.faults[fault.kind] += count
             process.copied_bytes += count * fault.work.copied_bytes
             happened[fault] += count

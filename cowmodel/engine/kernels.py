@@ -37,7 +37,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from cowmodel.engine.burst import NEVER_PS
-from cowmodel.hardware.frames import CEILING, FREED, FRESH, PEAK, PENDING, TABLES, USED
+from cowmodel.hardware.frames import CEILING, FREED, FRESH, PEAK, PENDING, SHARERS, TABLES, USED
 from cowmodel.hardware.paging import (
     ACCESSED,
     DIRTY,
@@ -401,6 +401,7 @@ def commit(memory, flips, state, slot):
     sharers[_BITS(new)] += 1
     words[slot] = _BITS(new) << _SHIFT | _NEW_LEAF
     if not seen:
+        counters[SHARERS] += 1
         return np.int64(FILL)
     left = sharers[old] - 1
     sharers[old] = left

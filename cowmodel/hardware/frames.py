@@ -15,12 +15,13 @@ import numpy as np
 
 from cowmodel.errors import OutOfMemory
 from cowmodel.hardware.paging import Numbers
+from cowmodel.hardware.reserve import reserved
 
 ZERO_FRAME = 0
 MOST_FRAMES = 1 << 31  # frame numbers are kept in 32 bits where there are many
 
 # Places in `FrameTable.counters`, which compiled code shares.
-USED, TABLES, PEAK, PEAK_TABLES, FRESH, CEILING, FREED, PENDING = range(8)
+USED, TABLES, PEAK, PEAK_TABLES, FRESH, CEILING, FREED, PENDING, SHARERS = range(9)
 
 
 class FrameTable:
@@ -39,18 +40,18 @@ class FrameTable:
         Frames that a shared object holds, so that they stay without a sharer.
     freed : int32[total + 1]
         The stack of freed base frames.
-    counters : int64[8]
+    counters : int64[9]
         Frames that hold data; that hold page tables; the most of both together, and of tables, so far;
         where untouched memory starts and ends; how many base frames are on the stack; how many frames
-        that hold data are taken by faults which have yet to map them.
+        that hold data are taken by faults which have yet to map them; the sum of `sharers`.
     """
 
     def __init__(self, total: int) -> None:
         self.total = total
-        self.sharers = np.zeros(total + 1, np.int32)
-        self.cached = np.zeros(total + 1, np.bool_)
-        self.freed = np.empty(total + 1, np.int32)
-        self.counters = np.zeros(8, np.int64)
+        self.sharers = reserved(total + 1, np.int32)
+        self.cached = reserved(total + 1, np.bool_)
+        self.freed = reserved(total + 1, np.int32)
+        self.counters = np.zeros(9, np.int64)
         self.counters[[FRESH, CEILING]] = ZERO_FRAME + 1, total + 1
         self._freed_large: dict[int, list[int]] = {}
 
@@ -83,6 +84,11 @@ class FrameTable:
     def free(self) -> int:
         """Frames that hold neither data nor tables."""
         return self.total - self.used - self.table_pages
+
+    @property
+    def total_sharers(self) -> int:
+        """Entries, in all page tables, that map a frame other than the zero frame."""
+        return int(self.counters[SHARERS])
 
     def require(self, demand: Mapping[int, int]) -> None:
         """Refuse a demand that memory cannot meet, before anything changes.
@@ -140,10 +146,12 @@ class FrameTable:
     def share(self, pfns: Numbers) -> None:
         """Count one more entry that maps each of `pfns`, all different."""
         self.sharers[pfns] += 1
+        self.counters[SHARERS] += len(pfns)
 
     def drop(self, pfns: Numbers, pages: int = 1) -> int:
         """Count one entry less for each of `pfns`, all different; return how many leafs became free."""
         self.sharers[pfns] -= 1
+        self.counters[SHARERS] -= len(pfns)
         orphans = pfns[(self.sharers[pfns] == 0) & ~self.cached[pfns]]
         self.release(orphans, pages)
         return len(orphans)
@@ -157,11 +165,6 @@ class FrameTable:
     def hold_pending(self, frames: int) -> None:
         """Note that a fault is about to take so many frames, or (negative) has done with them."""
         self.counters[PENDING] += frames
-
-    def total_sharers(self) -> int:
-        """Return the number of entries, in all page tables, that map a frame other than the zero frame."""
-        low, high = self.sharers[: self.counters[FRESH]], self.sharers[self.counters[CEILING] :]
-        return int(low.sum(dtype=np.int64) + high.sum(dtype=np.int64))
 
     def _kept(self) -> int:
         return sum(pages * len(heads) for pages, heads in self._freed_large.items())

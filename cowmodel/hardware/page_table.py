@@ -157,9 +157,14 @@ class PageTable:
             slots = slots[words[slots] == 0]
             words[slots] = with_frame(self._arena.take(len(slots)), TABLE)
             made[lower] = len(slots)
-            self.tables[lower] += len(slots)
-        self.version += 1
+        self.count(made)
         return made
+
+    def count(self, made: list[int], pruned: bool = False) -> None:
+        """Take note of `made[level]` tables more of each level."""
+        self.tables = [sum(pair) for pair in zip(self.tables, made, strict=True)]
+        self.version += 1
+        self.prunes += pruned
 
     def blocks(self, level: int, first: int, last: int) -> Iterator[Block]:
         """Yield the tables of `level` over the pages first..last, a cache-sized block at a time."""
@@ -175,14 +180,14 @@ class PageTable:
 
     def prune(self, first: int, last: int, floor: int, ceiling: int) -> None:
         """Free the tables over first..last that lie inside floor..ceiling, where nothing is mapped."""
+        gone = [0] * len(self.tables)
         for level in range(1, self._geometry.top):
             rows, firsts = self.tables_over(level, first, last)
             idle = (firsts >= floor) & (firsts + self._geometry.table_pages(level) <= ceiling)
             self._arena.flat[self.slots(firsts[idle], level + 1)] = 0
             self._arena.give_back(rows[idle])
-            self.tables[level] -= int(idle.sum())
-        self.version += 1
-        self.prunes += 1
+            gone[level] = int(idle.sum())
+        self.count([-number for number in gone], pruned=True)
 
     def free_root(self) -> None:
         """Give back the last table of a tree from which all others are gone."""

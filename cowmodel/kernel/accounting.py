@@ -34,18 +34,31 @@ class Usage:
 
 
 def usage(kernel: KernelState, process: Process) -> Usage:
-    """Count what `process` maps."""
-    entries, resident, proportional, alone = 0, 0, 0.0, 0
+    """Return what `process` maps; count it only if something in its family has changed since it last was.
+
+    Notes
+    -----
+    Counters of one process cannot keep the PSS: a frame's part in it changes when another process copies or
+    drops the frame, and which others map it is not known.
+    """
+    space = process.memory
+    if space.usage is None or space.usage[0] != space.family.changes:
+        space.usage = space.family.changes, count(kernel, process)
+    return space.usage[1]
+
+
+def count(kernel: KernelState, process: Process) -> Usage:
+    """Count what `process` maps, entry by entry."""
+    table, most = process.memory.page_table, len(kernel.alive)  # each maps a frame once at most
+    resident, proportional, alone, entries = 0, 0.0, 0, 0
     for vma in process.memory.vmas:
         leaf = kernel.geometry.leaf_pages(vma.level)
-        for block in process.memory.page_table.blocks(vma.level, vma.first, vma.last):
-            counts = np.bincount(kernel.frames.sharers[block.pfns], minlength=2)
-            entries += int(counts.sum())
-            resident += int(counts.sum()) * leaf
-            proportional += float((counts[1:] / np.arange(1, len(counts))).sum()) * leaf
-            alone += int(counts[1]) * leaf
+        counts = kernel.passes.count_sharers(table, vma.level, vma.first, vma.last, most)
+        entries += int(counts.sum())
+        resident += int(counts.sum()) * leaf
+        proportional += float((counts[1:] / np.arange(1, len(counts))).sum()) * leaf
+        alone += int(counts[1]) * leaf
     page = kernel.geometry.page_bytes
-    tables = sum(process.memory.page_table.tables) * page
     return Usage(
         process.pid,
         entries,
@@ -53,7 +66,7 @@ def usage(kernel: KernelState, process: Process) -> Usage:
         proportional * page,
         alone * page,
         (resident - alone) * page,
-        tables,
+        sum(table.tables) * page,
     )
 
 

@@ -6,12 +6,16 @@ shared   -> SharedObject: the frames themselves, which outlive any one mapping
 
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cowmodel.hardware.frames import FrameTable
 from cowmodel.hardware.page_table import PageTable
 from cowmodel.hardware.paging import Numbers
+
+if TYPE_CHECKING:
+    from cowmodel.kernel.accounting import Usage
 
 
 class SharedObject:
@@ -92,6 +96,19 @@ class Vma:
         return replace(self, first=first, pages=end - first, offset=self.offset + shift)
 
 
+@dataclass(eq=False)
+class Family:
+    """Address spaces that forks made from one: no others can map the same frames.
+
+    Attributes
+    ----------
+    changes : int
+        How often one of them may have mapped or unmapped something, or got a table.
+    """
+
+    changes: int = 0
+
+
 class AddressSpace:
     """The mappings of a process, in page order, and its page table.
 
@@ -99,14 +116,18 @@ class AddressSpace:
     ----------
     vmas : list of Vma
     page_table : PageTable
+    family : Family
+    usage : tuple of int and Usage, or None
+        What it used when it was last counted, after so many changes in the family.
     cores : int
         Cores that run it at the moment.
     locked_until_ps : int
         Faults that begin earlier wait until then.
     """
 
-    def __init__(self, page_table: PageTable) -> None:
-        self.page_table = page_table
+    def __init__(self, page_table: PageTable, family: Family) -> None:
+        self.page_table, self.family = page_table, family
+        self.usage: tuple[int, Usage] | None = None
         self.vmas: list[Vma] = []
         self.cores = 0
         self.locked_until_ps = 0

@@ -21,10 +21,11 @@ from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.hardware.page_table import NO_SLOT, PageTable
 from cowmodel.hardware.paging import ACCESSED, DIRTY, PRESENT, WRITE, Numbers
 from cowmodel.kernel import fault as faults
-from cowmodel.kernel.address_space import AddressSpace, SharedObject, Vma
+from cowmodel.kernel.address_space import AddressSpace, Family, SharedObject, Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.fault import FILL, Fault, Pending
 from cowmodel.kernel.fork import exit_space, fork_space, unmap
+from cowmodel.kernel.populate import populate_whole
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import NOTHING, Work
@@ -109,10 +110,12 @@ class Kernel(KernelState):
             If no frame is left.
         """
         fault = faults.begin(self, process, vpn, write)
+        process.memory.family.changes += 1
         return fault if isinstance(fault, Pending) else _noted(process, fault)
 
     def commit_fault(self, process: Process, pending: Pending) -> Fault:
         """Map what a fault has prepared."""
+        process.memory.family.changes += 1
         return _noted(process, faults.commit(self, process, pending))
 
     def fault(self, process: Process, vpn: int, write: bool) -> Fault:
@@ -130,14 +133,12 @@ class Kernel(KernelState):
         OutOfMemory
         """
         vma = self._own(process, vma)
-        leaf = self.geometry.leaf_pages(vma.level)
-        heads = np.arange(vma.first, vma.end, leaf) if vpns is None else np.unique(vpns // leaf * leaf)
-        if len(heads) and not vma.first <= heads[0] <= heads[-1] < vma.end:
-            raise SimulationError(f"process {process.pid} populates pages that are not all in that mapping")
-        slots = process.memory.page_table.slots(heads, vma.level)
-        heads = heads[(slots == NO_SLOT) | (self.arena.flat[slots] == 0)]
-        work = faults.fill(self, process.memory, vma, heads)
-        process.faults["shared_map" if vma.shared else FILL[vma.level > 1]] += len(heads)
+        if vpns is None and not vma.shared:
+            work = populate_whole(self, process.memory, vma)
+        else:
+            work = self._fill(process, vma, vpns)
+        process.memory.family.changes += 1
+        process.faults["shared_map" if vma.shared else FILL[vma.level > 1]] += work.traps
         return work
 
     def fork(self, parent: Process) -> tuple[Process, Work]:
@@ -225,6 +226,15 @@ class Kernel(KernelState):
             work += self.fault(process, vpn, write).work
         return work + Work(hits=1)
 
+    def _fill(self, process: Process, vma: Vma, vpns: Numbers | None) -> Work:
+        leaf = self.geometry.leaf_pages(vma.level)
+        heads = np.arange(vma.first, vma.end, leaf) if vpns is None else np.unique(vpns // leaf * leaf)
+        if len(heads) and not vma.first <= heads[0] <= heads[-1] < vma.end:
+            raise SimulationError(f"process {process.pid} populates pages that are not all in that mapping")
+        slots = process.memory.page_table.slots(heads, vma.level)
+        heads = heads[(slots == NO_SLOT) | (self.arena.flat[slots] == 0)]
+        return faults.fill(self, process.memory, vma, heads)
+
     def _own(self, process: Process, vma: Vma) -> Vma:
         """Return the mapping of `process` at the pages of `vma`, which may be its parent's."""
         own = process.memory.find(vma.first)
@@ -237,7 +247,7 @@ class Kernel(KernelState):
 
     def _new_space(self) -> AddressSpace:
         self.frames.require({1: 1})
-        return AddressSpace(PageTable(self.arena))
+        return AddressSpace(PageTable(self.arena), Family())
 
     def _enter(self, space: AddressSpace, parent: Process | None) -> Process:
         process = Process(len(self.everyone) + 1, parent, space)

@@ -5,6 +5,7 @@ from cowmodel.hardware.arena import Arena
 from cowmodel.hardware.frames import MOST_FRAMES, FrameTable
 from cowmodel.hardware.paging import Geometry
 from cowmodel.kernel.choices import CopyPolicy
+from cowmodel.kernel.passes import Passes
 from cowmodel.kernel.process import Process
 from cowmodel.units import format_size
 
@@ -23,6 +24,8 @@ class KernelState:
     ----------
     frames : FrameTable
     arena : Arena
+    passes : Passes
+        How runs of entries are handled; an engine may put faster ones in their place.
     processes : dict of int to Process
         By pid; exited ones stay until their parent has waited for them.
     everyone : list of Process
@@ -36,6 +39,7 @@ class KernelState:
         self.geometry, self.policy = geometry, policy
         self.frames = FrameTable(memory_bytes // geometry.page_bytes - 1)
         self.arena = Arena(geometry, self.frames)
+        self.passes = Passes(self.arena, self.frames)
         self.processes: dict[int, Process] = {}
         self.everyone: list[Process] = []
         self.written_bytes = 0

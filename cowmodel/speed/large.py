@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cowmodel.speed.worlds import PAGE_BYTES, linux, loaded
+from cowmodel.speed.worlds import PAGE_BYTES, compiled_linux, loaded
 
 
 def fork_and_copy(size_bytes: int) -> tuple[Callable[[], float], Callable[[], float]]:
     """Return what forks a resident heap, and what copies as many bytes as it has entries; in CPU s."""
-    kernel = linux()
+    kernel = compiled_linux()
     parent, heap = loaded(kernel, size_bytes)
     entries = kernel.arena.rows[: heap.pages // kernel.geometry.entries]
     copy = entries.copy()
@@ -43,8 +43,8 @@ def forked(size_bytes: int, processes: int) -> tuple[float, float, float]:
     peak_gib : float
         The most memory ever resident, with interpreter and libraries.
     """
-    before = _status_bytes("VmRSS")
-    kernel = linux()
+    kernel = compiled_linux()
+    before = _status_bytes("VmRSS")  # with compiled code, none of which depends on what is modelled
     parent, _ = loaded(kernel, size_bytes)
     started = time.process_time()
     kernel.fork(parent)

@@ -118,7 +118,7 @@ def forked(size_bytes: int, processes: int, which: int) -> Contestants:
 
 @cache
 def _forked(size_bytes: int, processes: int) -> list[float]:
-    """Fork in a fresh interpreter, once for all measures that look at it: loading 1 TiB takes minutes."""
+    """Fork in a fresh interpreter, once for all measures that look at it: a heap of 1 TiB takes 5 GiB."""
     return commands.numbers(large.forked, size_bytes, processes)
 
 

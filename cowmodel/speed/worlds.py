@@ -28,13 +28,21 @@ from cowmodel.program import Activity, Program, start
 PAGE_BYTES = 4096
 _BURST = 1 << 16  # accesses, as workloads of many accesses cut them
 _TOGETHER_PS, _APART_PS = 10**15, 10**17
-_PART = 1 << 20  # pages
 _QUANTUM_PS = 4 * 10**9
 
 
 def linux() -> Kernel:
     """Return a kernel that flips for the last sharer, with more memory than is used."""
     return Kernel(PAGINGS["x86-64"], 1 << 42, LastSharerFlip())
+
+
+def compiled_linux() -> Kernel:
+    """Return the same as the compiled engine has it."""
+    from cowmodel.engine.compiled_passes import CompiledPasses  # as costly to import as numba
+
+    kernel = linux()
+    kernel.passes = CompiledPasses(kernel.arena, kernel.frames)
+    return kernel
 
 
 def machine(engine: str, cores: int) -> Machine:
@@ -47,8 +55,7 @@ def loaded(kernel: Kernel, size_bytes: int) -> tuple[Process, Vma]:
     """Return a process with a resident heap."""
     process, _ = kernel.spawn()
     heap, _ = kernel.mmap(process, size_bytes)
-    for first in range(heap.first, heap.end, _PART):  # so that lists of pages stay small
-        kernel.populate(process, heap, np.arange(first, min(first + _PART, heap.end)))
+    kernel.populate(process, heap)
     return process, heap
 
 

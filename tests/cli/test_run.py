@@ -2,6 +2,8 @@
 
 import errno
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,14 @@ def run(*words: str) -> Result:
 def test_the_three_numbers_come_first(house: Path) -> None:
     lines = [line.strip() for line in run().stdout.splitlines()]
     assert [line.split("  ")[0] for line in lines[1:4]] == ["fork time", "copies", "peak memory"]
+
+
+def test_a_run_of_the_reference_engine_loads_no_compiler(house: Path) -> None:
+    words = ["run", "configs/tree.toml", "--set", "machine.engine=reference"]
+    code = f"import sys; from cowmodel.cli import cli; cli({words}, standalone_mode=False)"
+    code += "; print('loaded:', 'numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "loaded: False" in done.stdout
 
 
 def test_json_is_one_object_with_sorted_keys(house: Path) -> None:

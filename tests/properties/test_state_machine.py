@@ -22,8 +22,9 @@ from hypothesis.stateful import (
 
 from cowmodel.catalog import PAGINGS, POLICIES
 from cowmodel.errors import ConfigError, OutOfMemory, SegmentationFault, SimulationError
+from cowmodel.hardware.arena import FREED_ROWS
 from cowmodel.hardware.paging import FRAME_MASK, FRAME_SHIFT, LARGE, PRESENT, WRITE
-from cowmodel.kernel.accounting import unmapped_cache_bytes, usage
+from cowmodel.kernel.accounting import count, unmapped_cache_bytes, usage
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.kernel import Kernel
@@ -201,7 +202,7 @@ class KernelMachine(RuleBasedStateMachine):
 
         used = np.flatnonzero(frames.sharers)
         assert dict(zip(used.tolist(), frames.sharers[used].tolist(), strict=True)) == mapped
-        assert frames.total_sharers() == mapped.total()
+        assert frames.total_sharers == mapped.total()
 
     @invariant()
     def a_writable_private_entry_has_its_frame_to_itself(self) -> None:
@@ -229,6 +230,11 @@ class KernelMachine(RuleBasedStateMachine):
         pss_bytes = sum(usage(kernel, process).pss_bytes for process in kernel.alive)
         used_bytes = kernel.frames.used * kernel.geometry.page_bytes
         assert pss_bytes + unmapped_cache_bytes(kernel) == pytest.approx(used_bytes)
+
+    @invariant()
+    def usage_that_is_remembered_is_what_would_be_counted(self) -> None:
+        for process in self.kernel.alive:
+            assert usage(self.kernel, process) == count(self.kernel, process)
 
     @invariant()
     def frames_in_use_overlap_neither_each_other_nor_the_free_ones(self) -> None:
@@ -292,7 +298,7 @@ class KernelMachine(RuleBasedStateMachine):
         for process in self.kernel.alive:
             self.kernel.exit(process)
         frames = self.kernel.frames
-        assert (frames.used, frames.table_pages, frames.total_sharers()) == (0, 0, 0)
+        assert (frames.used, frames.table_pages, frames.total_sharers) == (0, 0, 0)
         assert not frames.cached.any()
         assert not self.kernel.processes
 
@@ -313,7 +319,7 @@ class KernelMachine(RuleBasedStateMachine):
         rows = [row for tree in self.trees() for _, row, _ in tree.tables]
         return {
             "tables": {row: kernel.arena.rows[row].tobytes() for row in rows},
-            "arena": {k: copy.copy(v) for k, v in vars(kernel.arena).items() if is_plain(v)},
+            "arena": [kernel.arena.counters.tolist(), free_rows(kernel)],
             "frames": copy.deepcopy(vars(kernel.frames)),
             "processes": list(kernel.processes),
             "everyone": [described(process) for process in kernel.everyone],
@@ -392,8 +398,10 @@ class KernelMachine(RuleBasedStateMachine):
         return spare.allocate(low).tolist()
 
 
-def is_plain(value: object) -> bool:
-    return isinstance(value, int | list)
+def free_rows(kernel: Kernel) -> list[int]:
+    """Return the rows of the arena that were given back, in order."""
+    rows: list[int] = kernel.arena.freed[: kernel.arena.counters[FREED_ROWS]].tolist()
+    return rows
 
 
 def described(process: Process) -> tuple[object, ...]:

@@ -95,7 +95,7 @@ def test_no_frame_is_left_when_all_have_exited(policy: str, backing: Backing, se
 
     assert (kernel.frames.used, kernel.frames.table_pages) == (0, 0)
     assert kernel.frames.free == kernel.frames.total
-    assert kernel.frames.total_sharers() == 0
+    assert kernel.frames.total_sharers == 0
 
 
 @backings

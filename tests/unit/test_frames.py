@@ -181,7 +181,7 @@ def test_each_entry_counts_once_for_its_frame():
     table.share(numbers(3))
 
     assert table.sharers.tolist() == [0, 2, 1, 3, 1]
-    assert table.total_sharers() == 7
+    assert table.total_sharers == 7
 
 
 def test_a_frame_is_free_when_its_last_sharer_is_gone():
@@ -211,7 +211,7 @@ def test_a_large_frame_is_counted_at_its_first():
     table.share(table.allocate(1, 4))
 
     assert table.sharers.tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0]
-    assert (table.total_sharers(), table.used) == (1, 4)
+    assert (table.total_sharers, table.used) == (1, 4)
 
 
 # ----------------------------------------------------------------- counts

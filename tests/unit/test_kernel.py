@@ -453,6 +453,32 @@ def test_an_object_that_two_processes_refer_to_is_counted_once():
     assert unmapped_cache_bytes(kernel) == 3 * PAGE
 
 
+def test_memory_is_counted_again_when_a_process_of_the_family_copies_or_ends():
+    kernel, parent, heap = scene(pages=4)
+    child, _ = kernel.fork(parent)
+
+    together = usage(kernel, parent)
+    kernel.write(child, heap.first)
+    apart = usage(kernel, parent)
+    kernel.exit(child)
+    alone = usage(kernel, parent)
+
+    assert [one.pss_bytes / PAGE for one in (together, apart, alone)] == [2.0, 2.5, 4.0]
+
+
+def test_memory_is_not_counted_again_when_only_others_change_theirs():
+    kernel, parent, _ = scene(pages=4)
+    child, _ = kernel.fork(parent)
+    kernel.exec(child)
+    before = usage(kernel, parent)
+
+    other, _ = kernel.mmap(child, 2 * PAGE, at_page=0)
+    kernel.populate(child, other)
+    kernel.fork(child)
+
+    assert usage(kernel, parent) is before
+
+
 # ------------------------------------------------------------------------ work
 def test_work_adds_up_field_by_field():
     total = Work(traps=1, copied_bytes=4096) + Work(traps=2, flips=1)

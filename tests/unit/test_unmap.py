@@ -304,7 +304,7 @@ def test_exit_of_all_processes_leaves_nothing():
     for process in (parent, child):
         kernel.exit(process)
 
-    assert (kernel.frames.used, kernel.frames.table_pages, kernel.frames.total_sharers()) == (0, 0, 0)
+    assert (kernel.frames.used, kernel.frames.table_pages, kernel.frames.total_sharers) == (0, 0, 0)
     assert kernel.processes == {}
 
 

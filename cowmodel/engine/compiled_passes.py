@@ -1,0 +1,77 @@
+"""The passes of the kernel with compiled code where there are many entries: on base pages."""
+
+import numpy as np
+
+from cowmodel.engine import passes
+from cowmodel.hardware.arena import Arena
+from cowmodel.hardware.frames import FrameTable
+from cowmodel.hardware.page_table import PageTable
+from cowmodel.hardware.paging import Numbers
+from cowmodel.kernel.passes import Counts, Heard, Passes
+
+_LANES = 8
+
+
+class CompiledPasses(Passes):
+    """What `Passes` does, faster: large leafs and policies that seek last sharers are left to it."""
+
+    def __init__(self, arena: Arena, frames: FrameTable) -> None:
+        super().__init__(arena, frames)
+        geometry = arena.geometry
+        self._tree = arena.flat, geometry.index_bits[0], np.array(geometry.shifts, np.uint64)
+        self._memory = frames.sharers, frames.freed, frames.counters
+
+    def count(self, table: PageTable, level: int, first: int, last: int) -> Counts:
+        """Count the entries of `level`, in all tables over the run."""
+        return Counts(*passes.count(*self._tree, table.root, level, first, last))
+
+    def count_sharers(self, table: PageTable, level: int, first: int, last: int, most: int) -> Numbers:
+        """Return how many entries of the run map a frame with n sharers, int64[most + 1]; n is no larger."""
+        counts = np.zeros((_LANES, most + 1), np.int64)
+        passes.sharers_of(*self._tree, table.root, level, first, last, self._frames.sharers, counts)
+        total: Numbers = counts.sum(axis=0)
+        return total
+
+    def graft(self, parent: PageTable, child: PageTable, level: int, first: int, last: int) -> list[int]:
+        """Make the tables over the run that only the parent has; return how many of each level."""
+        arena, counts = self._arena, np.zeros(len(child.tables), np.int64)
+        run = parent.root, child.root, level, first, last
+        passes.graft(*self._tree, *run, arena.freed, arena.counters, counts)
+        made: list[int] = counts.tolist()
+        self._note(child, made)
+        return made
+
+    def share(self, parent: PageTable, child: PageTable, level: int, first: int, last: int) -> int:
+        """Let the child map the parent's frames, both read-only; return the entries that it got."""
+        run = parent.root, child.root, level, first, last
+        entries: int = passes.share(*self._tree, *run, self._frames.sharers, self._frames.counters)
+        return entries
+
+    def fill(self, table: PageTable, level: int, first: int, last: int) -> int:
+        """Map a new frame, written, at each leaf of the run without an entry; return how many."""
+        if level > 1:
+            return super().fill(table, level, first, last)
+        filled: int = passes.fill(*self._tree, table.root, level, first, last, *self._memory)
+        return filled
+
+    def drop(
+        self, table: PageTable, level: int, first: int, last: int, tell: Heard | None = None
+    ) -> tuple[int, int]:
+        """Empty the entries of the run; return how many there were, and how many leafs became free."""
+        if level > 1 or tell:
+            return super().drop(table, level, first, last, tell)
+        run = table.root, level, first, last
+        entries, frees = passes.drop(*self._tree, *run, *self._memory, self._frames.cached)
+        return entries, frees
+
+    def prune(self, table: PageTable, first: int, last: int, floor: int, ceiling: int) -> None:
+        """Free the tables over first..last that lie inside floor..ceiling, where nothing is mapped."""
+        gone = np.zeros(len(table.tables), np.int64)
+        run = table.root, first, last, floor, ceiling
+        passes.prune(*self._tree, *run, self._arena.freed, self._arena.counters, gone)
+        self._note(table, (-gone).tolist(), pruned=True)
+
+    def _note(self, table: PageTable, made: list[int], pruned: bool = False) -> None:
+        """Take note of `made[level]` tables more that compiled code took from the arena."""
+        table.count(made, pruned)
+        self._frames.hold_tables(sum(made))
