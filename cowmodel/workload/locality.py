@@ -211,7 +211,7 @@ def parse_locality(text: str) -> Locality:
 WriteLocality = Annotated[Locality, Parsed("a locality such as 'uniform' or 'zipf 0.99'", parse_locality)]
 
 
-def object_accesses(objects: Numbers, object_bytes: int, page_bytes: int) -> tuple[Numbers, Numbers]:
+def object_accesses(objects: Numbers, object_bytes: int, page_bytes: int) -> tuple[Numbers, Numbers, Numbers]:
     """Return the pages on which objects lie and the bytes of the object on each.
 
     Parameters
@@ -222,13 +222,13 @@ def object_accesses(objects: Numbers, object_bytes: int, page_bytes: int) -> tup
 
     Returns
     -------
-    pages, written : int64[m]
-        m >= n, since an object may lie on several pages.
+    owner, pages, written : int64[m]
+        Place in `objects`, page and bytes; m >= n, since an object may lie on several pages.
 
     Examples
     --------
     >>> object_accesses(np.array([1]), 3000, 4096)
-    (array([0, 1]), array([1096, 1904]))
+    (array([0, 0]), array([0, 1]), array([1096, 1904]))
     """
     starts, ends = objects * object_bytes, (objects + 1) * object_bytes
     counts = (ends - 1) // page_bytes - starts // page_bytes + 1
@@ -236,4 +236,4 @@ def object_accesses(objects: Numbers, object_bytes: int, page_bytes: int) -> tup
     nth = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
     pages = starts[owner] // page_bytes + nth
     lower = np.maximum(starts[owner], pages * page_bytes)
-    return pages, np.minimum(ends[owner], (pages + 1) * page_bytes) - lower
+    return owner, pages, np.minimum(ends[owner], (pages + 1) * page_bytes) - lower

@@ -94,15 +94,10 @@ class Replay(Workload):
         self, program: Program, trace: Trace, vpns: Numbers, records: Numbers, origin: int
     ) -> Activity:
         """Make the accesses of `records`, each no earlier than its time."""
-        written = np.where(trace.write, self.write_bytes, 0)
-        while len(records):
-            due = len(records)
-            if trace.time_ps is not None:
-                times = origin + trace.time_ps[records]
-                yield from program.think(max(0, int(times[0]) - program.now))
-                due = int(np.searchsorted(times, program.now, side="right"))
-            yield from program.access_vpns(vpns[records[:due]], written[records[:due]])
-            records = records[due:]
+        written = np.where(trace.write[records], self.write_bytes, 0)
+        times = None if trace.time_ps is None else origin + trace.time_ps[records]
+        if len(records):
+            yield from program.access_vpns(vpns[records], written, times)
 
 
 def _family_events(trace: Trace, me: int) -> list[tuple[int, int, bool]]:

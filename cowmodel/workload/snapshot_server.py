@@ -20,6 +20,7 @@ from cowmodel.workload.workload import HeapWorkload
 _CHUNKS = 64  # the saver reads, then writes out, this many parts
 _PS_PER_S = 10**12
 _MOST_REQUESTS = 10**9
+_TAPE = 1 << 14  # requests that are drawn at a time
 
 
 class SnapshotServer(HeapWorkload):
@@ -60,13 +61,11 @@ class SnapshotServer(HeapWorkload):
 
     def _serve(self, program: Program, heap: Vma, arrivals: Numbers, draw: Draw) -> Activity:
         """Serve each request when it has arrived and all before it are served."""
-        served, page_bytes = 0, program.machine.kernel.geometry.page_bytes
-        while served < len(arrivals):
-            yield from program.think(max(0, int(arrivals[served]) - program.now))
-            waiting = int(np.searchsorted(arrivals, program.now, side="right")) - served
-            pages, written = object_accesses(draw(waiting), self.object, page_bytes)
-            yield from program.access(heap, pages, written)
-            served += waiting
+        page_bytes = program.machine.kernel.geometry.page_bytes
+        for start in range(0, len(arrivals), _TAPE):
+            some = arrivals[start : start + _TAPE]
+            request, pages, written = object_accesses(draw(len(some)), self.object, page_bytes)
+            yield from program.access(heap, pages, written, earliest_ps=some[request])
 
     def _save(self, program: Program, heap: Vma) -> Activity:
         """Read the heap from its first to its last page, in time."""

@@ -321,23 +321,23 @@ def test_every_listed_locality_has_a_form_that_can_be_read():
 
 # --------------------------------------------------------------------- objects
 @pytest.mark.parametrize(
-    ("objects", "object_bytes", "pages", "written"),
+    ("objects", "object_bytes", "owner", "pages", "written"),
     [
-        ([0, 1, 63, 64], 64, [0, 0, 0, 1], [64, 64, 64, 64]),
-        ([2], 4096, [2], [4096]),
-        ([1], 3000, [0, 1], [1096, 1904]),
-        ([0, 1], 6144, [0, 1, 1, 2], [4096, 2048, 2048, 4096]),
-        ([1], 10_000, [2, 3, 4], [2288, 4096, 3616]),
-        ([3, 0, 3], 4096, [3, 0, 3], [4096, 4096, 4096]),
-        ([], 100, [], []),
+        ([0, 1, 63, 64], 64, [0, 1, 2, 3], [0, 0, 0, 1], [64, 64, 64, 64]),
+        ([2], 4096, [0], [2], [4096]),
+        ([1], 3000, [0, 0], [0, 1], [1096, 1904]),
+        ([0, 1], 6144, [0, 0, 1, 1], [0, 1, 1, 2], [4096, 2048, 2048, 4096]),
+        ([1], 10_000, [0, 0, 0], [2, 3, 4], [2288, 4096, 3616]),
+        ([3, 0, 3], 4096, [0, 1, 2], [3, 0, 3], [4096, 4096, 4096]),
+        ([], 100, [], [], []),
     ],
 )
 def test_an_object_is_written_on_each_page_on_which_it_lies(
-    objects: list[int], object_bytes: int, pages: list[int], written: list[int]
+    objects: list[int], object_bytes: int, owner: list[int], pages: list[int], written: list[int]
 ):
     found = object_accesses(np.array(objects, np.int64), object_bytes, 4096)
 
-    assert [column.tolist() for column in found] == [pages, written]
+    assert [column.tolist() for column in found] == [owner, pages, written]
 
 
 @pytest.mark.parametrize("object_bytes", [1, 100, 4095, 4096, 4097, 70_000])
@@ -345,7 +345,7 @@ def test_an_object_is_written_on_each_page_on_which_it_lies(
 def test_all_bytes_of_an_object_are_written(object_bytes: int, page_bytes: int):
     objects = np.arange(200)
 
-    pages, written = object_accesses(objects, object_bytes, page_bytes)
+    _, pages, written = object_accesses(objects, object_bytes, page_bytes)
 
     assert written.sum() == 200 * object_bytes
     assert (written.min(), written.max() <= page_bytes) > (0, False)
