@@ -16,7 +16,7 @@ import numpy as np
 import simpy
 
 from cowmodel.cost.model import CostModel
-from cowmodel.engine.burst import NEVER_PS, Burst, Completion, Engine, Observer
+from cowmodel.engine.burst import LAST_PS, NEVER_PS, Burst, Completion, Engine, Observer
 from cowmodel.engine.contention import Contention
 from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.kernel.accounting import unmapped_cache_bytes, usage
@@ -101,6 +101,11 @@ class Machine:
         self._queue: deque[simpy.Event] = deque()
         self._last_pid: dict[int, int] = {}
         self._mmap_locks: dict[Process, simpy.Resource] = {}
+        leaf = kernel.geometry.leaf_bytes(max(kernel.geometry.leaf_levels))
+        once = dict.fromkeys(
+            ("hits", "traps", "allocations", "flips", "searches", "invalidations", "frees"), 1
+        )
+        self._dearest_ps = costs.cost_ps(Work(**once, zeroed_bytes=leaf, copied_bytes=leaf, shootdowns=cores))
         self._running = 0
         self._fullest = -1
         self._over = self.environment.event()
@@ -183,10 +188,36 @@ class Machine:
         self.environment.schedule(event, _ACCESS + completion.core, delay)  # type: ignore[arg-type]
 
     def burst(self, core: int, burst: Burst, slice_end_ps: int) -> simpy.Event:
-        """Start `burst` on `core`; the event fires when it is done or has to make room for others."""
+        """Start `burst` on `core`; the event fires when it is done or has to make room for others.
+
+        Raises
+        ------
+        SimulationError
+            If the clock could pass its end, were every access the dearest fault.
+        """
+        first = self.now if burst.earliest_ps is None else max(self.now, *burst.earliest_ps[-1:].tolist())
+        self._check_clock(first + len(burst.vpns) * self._dearest_ps)
         self._bursts[core], self._slice_ends[core] = self.environment.event(), slice_end_ps
         self.engine.start(core, burst, self.now, slice_end_ps if self._queue else NEVER_PS)
         return self._bursts[core]
+
+    def pause(self, duration_ps: int) -> simpy.Event:
+        """Return what fires when a time has passed.
+
+        Raises
+        ------
+        SimulationError
+            If the clock would pass its end.
+        """
+        self._check_clock(self.now + duration_ps)
+        return self.environment.timeout(duration_ps)
+
+    def _check_clock(self, until_ps: int) -> None:
+        if until_ps > LAST_PS:
+            raise SimulationError(
+                f"expected to end within {LAST_PS:,} ps (13 days), as far as clocks go, got up to"
+                f" {until_ps:,} ps; wait or work less, or lower the prices"
+            )
 
     def acquire(self, preferred: int | None) -> simpy.Event:
         """Ask for a core, best the `preferred` one; the event's value is its number."""

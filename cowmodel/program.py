@@ -181,7 +181,7 @@ class Program:
             raise ConfigError(f"think: expected whole picoseconds, at least 0, got {duration_ps!r}")
         if duration_ps:
             self._leave()
-            yield self.machine.environment.timeout(duration_ps)
+            yield self.machine.pause(duration_ps)
 
     def thread(self, main: "Main") -> Activity:
         """Start a thread of this process; return its program, for which `join` waits."""
@@ -238,7 +238,7 @@ class Program:
             yield held
             space.locked_until_ps = NEVER_PS
             while ready := machine.engine.faults_end(self.process):
-                yield machine.environment.timeout(ready + 1 - self.now)
+                yield machine.pause(ready + 1 - self.now)
             result, work = verb()
             space.locked_until_ps = self.now + machine.contention.mmap_locks * machine.costs.cost_ps(work)
             yield from self._spend(action, work, result)
@@ -262,7 +262,7 @@ class Program:
                 cost_ps=cost,
             )
         )
-        yield self.machine.environment.timeout(cost)
+        yield self.machine.pause(cost)
 
     def _on_core(self) -> Activity:
         """Hold a core, one with time left in its slice if others wait; return its number."""
@@ -274,7 +274,7 @@ class Program:
             switch = self.machine.switch_work(self.core, self.process.pid)
             if switch != NOTHING:
                 self.machine.records.action_work += switch
-                yield self.machine.environment.timeout(self.machine.costs.cost_ps(switch))
+                yield self.machine.pause(self.machine.costs.cost_ps(switch))
             self._slice_end = self.now + self.machine.quantum_ps
         return self.core
 

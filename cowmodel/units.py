@@ -79,6 +79,27 @@ def parse_rate(text: object) -> float:
     return float(_parse(text, "a rate", "2000/s", RATES))
 
 
+def parse_bandwidth(text: object) -> int:
+    """Read a number of bytes in a second.
+
+    Raises
+    ------
+    ConfigError
+        If the text is not a size and ``/s``, or nothing gets through.
+
+    Examples
+    --------
+    >>> parse_bandwidth("10.5 GB/s")
+    10500000000
+    """
+    amount, _, unit = str(text).partition("/")
+    if unit != "s":
+        raise ConfigError(f"expected a bandwidth such as '10 GB/s', got {text!r}")
+    if (per_second := parse_size(amount)) == 0:
+        raise ConfigError(f"expected a bandwidth above 0, got {text!r}")
+    return per_second
+
+
 def format_size(size_bytes: int) -> str:
     """Write a size for people, in the largest binary unit that it fills.
 

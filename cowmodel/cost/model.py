@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.kernel.work import Work
-from cowmodel.units import parse_duration, parse_size
+from cowmodel.units import parse_bandwidth, parse_duration, parse_size
 
 PRESETS = Path(__file__).with_name("presets")
 _KEYS = {"name": str, "machine": str, "extends": str, "prices": dict}
@@ -134,9 +134,7 @@ def _value_ps(field: str, text: str) -> float:
     if not unit:
         return parse_duration(text)
     if field.endswith("_bytes") and unit == "s":
-        if (per_second := parse_size(amount)) == 0:
-            raise ConfigError(f"expected a bandwidth above 0, got {text!r}")
-        return _PS_PER_S / per_second
+        return _PS_PER_S / parse_bandwidth(text)
     if field in _ENTRY_BYTES:
         return parse_duration(amount) * _ENTRY_BYTES[field] / parse_size(f"1 {unit}")
     raise ConfigError(f"expected a duration such as '19.3 ns' as the price of {field}, got {text!r}")

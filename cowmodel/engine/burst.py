@@ -22,7 +22,8 @@ from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.fault import Fault
 from cowmodel.kernel.process import Process
 
-NEVER_PS = 1 << 61  # 26 days; compiled code orders by twice the time
+NEVER_PS = 1 << 61  # compiled code orders by twice the time
+LAST_PS = NEVER_PS >> 1  # 13 days: where clocks end
 
 
 @dataclass(eq=False)

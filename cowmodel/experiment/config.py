@@ -1,7 +1,8 @@
 """A configuration: one complete TOML file in four sections, checked before anything runs.
 
 ===============  ======================================================================
-``[machine]``    paging, memory, cores, quantum, costs, engine
+``[machine]``    paging, memory, cores, quantum, costs, engine; what cores wait for, if not as
+                 usual: page_table_locks, mmap_locks, bandwidth
 ``[policy]``     copy
 ``[workload]``   name, and what the workload of that name asks for
 ``[run]``        seed, sample_every, record_faults
@@ -25,6 +26,7 @@ from cowmodel.experiment.document import Document, document, flat
 from cowmodel.experiment.validation import located, validated
 from cowmodel.kernel.state import check_memory
 from cowmodel.workload.parameters import (
+    Bandwidth,
     Count,
     Duration,
     Existing,
@@ -86,6 +88,9 @@ class MachineTable(Parameters):
     quantum: Period = Field(description="time slice of a process where processes share a core")
     costs: Annotated[Path, Preset("a name from `cowmodel list costs` or a TOML file")]
     engine: Annotated[str, Listed("a name from `cowmodel list engines`", "ENGINES")]
+    page_table_locks: bool = Field(True, description="true if a fault holds the lock of its table page")
+    mmap_locks: bool = Field(True, description="true if faults wait for a verb that changes mappings")
+    bandwidth: Bandwidth | None = Field(None, description="what all cores together copy or zero in a second")
 
 
 class PolicyTable(Parameters):
@@ -132,6 +137,7 @@ class Configuration:
 
 
 SECTIONS: dict[str, type[Parameters]] = {"machine": MachineTable, "policy": PolicyTable, "run": RunTable}
+OPTIONAL = [f"machine.{key}" for key, field in MachineTable.model_fields.items() if not field.is_required()]
 TABLES = ("machine", "policy", "workload", "run")
 
 
@@ -152,7 +158,7 @@ def load(path: Path, settings: Iterable[str] = ()) -> Configuration:
     """
     changes = list(settings)
     where = f"{path} with --set {' '.join(changes)}" if changes else str(path)
-    return check(document(path, changes), where, path.parent)
+    return check(document(path, changes, OPTIONAL), where, path.parent)
 
 
 def check(raw: Document, where: str, folder: Path) -> Configuration:

@@ -21,7 +21,7 @@ from cowmodel.errors import ConfigError, suggest
 Document = dict[str, Any]
 
 
-def document(path: Path, settings: Iterable[str] = ()) -> Document:
+def document(path: Path, settings: Iterable[str] = (), optional: Iterable[str] = ()) -> Document:
     """Read a TOML file and change it by settings.
 
     Parameters
@@ -30,13 +30,15 @@ def document(path: Path, settings: Iterable[str] = ()) -> Document:
         The file.
     settings : iterable of str
         Changes as ``path=value``, in order.
+    optional : iterable of str
+        Paths that need not be in the file.
 
     Raises
     ------
     ConfigError
         If the file cannot be read, is not TOML, or a setting names a path that is not in it.
     """
-    return changed(read_toml(path), parse_settings(settings), "--set ")
+    return changed(read_toml(path), parse_settings(settings), "--set ", optional)
 
 
 def read_toml(path: Path) -> Document:
@@ -98,7 +100,9 @@ def _value(text: str) -> object:
     return table["value"] if len(table) == 1 else text
 
 
-def changed(table: Document, values: Mapping[str, object], where: str) -> Document:
+def changed(
+    table: Document, values: Mapping[str, object], where: str, optional: Iterable[str] = ()
+) -> Document:
     """Copy a document with other values at some of its paths.
 
     Parameters
@@ -109,13 +113,15 @@ def changed(table: Document, values: Mapping[str, object], where: str) -> Docume
         From dotted path to value.
     where : str
         Put before each path in messages.
+    optional : iterable of str
+        Paths that need not be in the document.
 
     Raises
     ------
     ConfigError
-        If a path is not in the document, with one line for each.
+        If any other path is not in the document, with one line for each.
     """
-    known = list(paths(table))
+    known = [*paths(table), *optional]
     unknown = [suggest(f"{where}{path}", path, known) for path in values if path not in known]
     if unknown:
         raise ConfigError("\n".join(unknown))
@@ -124,7 +130,7 @@ def changed(table: Document, values: Mapping[str, object], where: str) -> Docume
         *tables, key = path.split(".")
         inner = result
         for name in tables:
-            inner = inner[name]
+            inner = inner.setdefault(name, {})
         inner[key] = value
     return result
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cowmodel import catalog
 from cowmodel.cost.model import load_preset
+from cowmodel.engine.contention import Contention
 from cowmodel.errors import SimulationError
 from cowmodel.experiment.config import Configuration
 from cowmodel.kernel.fault import COPY, FLIP, KINDS
@@ -84,6 +85,7 @@ def build(configuration: Configuration) -> Machine:
         hardware.quantum,
         configuration.run.sample_every,
         configuration.run.record_faults,
+        Contention(hardware.page_table_locks, hardware.mmap_locks, hardware.bandwidth),
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from cowmodel.errors import ConfigError, suggest
-from cowmodel.experiment.config import Configuration, check
+from cowmodel.experiment.config import OPTIONAL, Configuration, check
 from cowmodel.experiment.document import (
     Document,
     canonical,
@@ -161,7 +161,7 @@ def read_experiment(folder: Path, settings: Iterable[str] = ()) -> Experiment:
     file, changes = read_file(folder), tuple(settings)
     if isinstance(file, Measurement):
         raise ConfigError(f"{folder / FILE}: it is measured, not swept; run `{file.command}`")
-    base = document(file.base, changes)
+    base = document(file.base, changes, OPTIONAL)
     check(base, os.path.normpath(file.base), file.base.parent)
     points = _points(file, base, changes, f"{folder / FILE}")
     return Experiment(folder.resolve().name, file, changes, points)
@@ -177,7 +177,7 @@ def _points(file: ExperimentFile, base: Document, changes: tuple[str, ...], wher
     wrong: dict[str, None] = {}
     for place, values in steps:
         try:
-            raw = changed(base, values, f"{place}: ")
+            raw = changed(base, values, f"{place}: ", OPTIONAL)
             point = Point(_at(raw, varied), check(raw, place, file.base.parent))
             points.setdefault(canonical(raw), point)
         except ConfigError as error:

@@ -10,6 +10,7 @@ Type             In the file        In the program
 ``Duration``     ``"250 ns"``       int, picoseconds
 ``Period``       ``"1 ms"``         int, picoseconds, at least 1
 ``Rate``         ``"2000/s"``       float, per second
+``Bandwidth``    ``"10 GB/s"``      int, bytes per second, at least 1
 ``Count``        ``0``              int, at least 0
 ``Positive``     ``1``              int, at least 1
 ``Fraction``     ``0.25``           float, 0 to 1
@@ -37,7 +38,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from cowmodel.errors import ConfigError
 from cowmodel.kernel.backing import Backing, parse_backing
-from cowmodel.units import parse_duration, parse_rate, parse_size
+from cowmodel.units import parse_bandwidth, parse_duration, parse_rate, parse_size
 
 
 class Parameters(BaseModel):
@@ -170,6 +171,7 @@ Size = Annotated[int, Quantity("a size such as '4 KiB'", parse_size, " B", 1)]
 Duration = Annotated[int, Quantity("a duration such as '250 ns'", parse_duration, " ns")]
 Period = Annotated[int, Quantity("a duration above 0 such as '1 ms'", parse_duration, " ns", 1)]
 Rate = Annotated[float, Quantity("a rate such as '2000/s'", parse_rate, "/s")]
+Bandwidth = Annotated[int, Quantity("a bandwidth such as '10 GB/s'", parse_bandwidth, " B/s", 1)]
 Count = Annotated[int, Field(ge=0, le=2**31), Expected("a whole number from 0 to 2^31")]
 Positive = Annotated[int, Field(ge=1, le=2**31), Expected("a whole number from 1 to 2^31")]
 Fraction = Annotated[float, Field(ge=0, le=1), Expected("a fraction between 0 and 1")]

@@ -9,6 +9,7 @@ from cowmodel import catalog
 from cowmodel.errors import ConfigError
 from cowmodel.experiment.config import load
 from cowmodel.experiment.document import document, parse_settings
+from cowmodel.experiment.run import build
 
 Edit = Callable[[Path, str, str], None]
 
@@ -50,7 +51,7 @@ def test_a_misspelled_key_gets_a_suggestion_and_the_right_one_is_missing(config:
     assert complaints(config) == [
         "configs/tree.toml: machine.memory: missing; expected a size such as '4 KiB': physical memory",
         "configs/tree.toml: machine.memry: unknown key: no 'memry' among paging, memory, cores, "
-        "quantum, costs, engine; did you mean 'memory'?",
+        "quantum, costs, engine, page_table_locks, mmap_locks, bandwidth; did you mean 'memory'?",
     ]
 
 
@@ -199,3 +200,27 @@ def test_a_changed_input_file_changes_the_configuration(config: Path, edit: Edit
     preset.write_text(preset.read_text() + "# another\n")
     assert load(config).inputs.keys() == before.keys() == {"machine.costs"}
     assert load(config).inputs != before
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ("machine.page_table_locks=1", "machine.page_table_locks: expected a valid boolean, got 1"),
+        ("machine.bandwidth=10", "machine.bandwidth: expected a bandwidth such as '10 GB/s', got 10; add"),
+        ("machine.bandwidth=10 GB", "machine.bandwidth: expected a bandwidth such as '10 GB/s', got '10 GB'"),
+        ("machine.bandwidth=0 GB/s", "machine.bandwidth: expected a bandwidth above 0, got '0 GB/s'"),
+    ],
+)
+def test_what_cores_wait_for_is_checked(config: Path, setting: str, told: str) -> None:
+    (line,) = complaints(config, setting)
+
+    assert line.startswith(f"{config} with --set {setting}: {told}")
+
+
+def test_what_cores_wait_for_may_be_set_though_it_is_not_in_the_file(config: Path) -> None:
+    usual, other = load(config), load(config, ["machine.bandwidth=10 GB/s", "machine.mmap_locks=false"])
+
+    assert (usual.machine.bandwidth, usual.machine.mmap_locks) == (None, True)
+    assert (other.machine.bandwidth, other.machine.mmap_locks) == (10**10, False)
+    contention = build(other).contention
+    assert (contention.bandwidth, contention.mmap_locks, contention.page_table_locks) == (10**10, False, True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from cowmodel.engine.burst import FaultRow
+from cowmodel.engine.burst import LAST_PS, FaultRow
 from cowmodel.errors import ConfigError, OutOfMemory, SegmentationFault, SimulationError
 from cowmodel.machine import Machine
 from cowmodel.program import Activity, Main, Program
@@ -365,6 +365,70 @@ def test_a_machine_without_a_core_or_a_quantum_is_refused(cores: int, quantum_ps
     assert str(caught.value) == (
         f"machine: expected a core and a quantum, got {cores} cores, {quantum_ps} ps"
     )
+
+
+@pytest.mark.parametrize("traps", [100, LAST_PS // 4])
+def test_a_clock_that_would_pass_its_end_is_refused_before_anything_changes(traps: int):
+    def main(program: Program) -> Activity:
+        heap = yield from program.mmap(9 * PAGE)
+        yield from program.think(LAST_PS - 1000)
+        yield from program.access(heap, np.arange(9), written=1)
+
+    machine = bench(prices(traps=traps))
+
+    with pytest.raises(SimulationError, match=f"expected to end within {LAST_PS:,} ps"):
+        run(machine, main) if traps > 100 else run(machine, lambda program: program.think(LAST_PS + 1))
+    assert machine.kernel.frames.used == 0
+
+
+# ---------------------------------------------------------------- accesses with times
+def at_times(times: list[int]) -> Main:
+    """Return a program that writes fresh pages, each at its time at the earliest."""
+
+    def main(program: Program) -> Activity:
+        heap = yield from program.mmap(len(times) * PAGE)
+        yield from program.access(heap, np.arange(len(times)), 1, np.array(times))
+
+    return main
+
+
+def test_an_access_begins_at_its_time_or_when_those_before_it_are_over():
+    machine = run(bench(prices(traps=100)), at_times([50, 60, 400]))
+
+    assert [row.time_ps for row in fault_rows(machine.records)] == [50, 150, 400]
+
+
+def test_a_program_keeps_its_core_in_a_pause_while_nobody_waits():
+    machine = run(bench(prices(traps=100, switches=7), cores=2), at_times([0, 5000]), fresh_pages(3))
+
+    assert machine.records.action_work.switches == 0
+
+
+def test_a_program_that_waits_for_a_core_gets_it_in_a_pause():
+    machine = run(bench(prices(traps=100), quantum_ps=10**9), at_times([0, 5000, 5000]), fresh_pages(3))
+
+    began = [(row.pid, row.time_ps) for row in fault_rows(machine.records)]
+    assert began == [(1, 0), (2, 100), (2, 200), (2, 300), (1, 5000), (1, 5100)]
+
+
+def test_a_program_that_comes_to_wait_gets_the_core_in_the_middle_of_a_pause():
+    def late(program: Program) -> Activity:
+        yield from program.think(1000)
+        yield from fresh_pages(1)(program)
+
+    machine = run(bench(prices(traps=100), quantum_ps=10**9), at_times([0, 5000]), late)
+
+    assert [(row.pid, row.time_ps) for row in fault_rows(machine.records)] == [(1, 0), (2, 1000), (1, 5000)]
+
+
+@pytest.mark.parametrize("times", [[1, 0], [1], [0.5, 1.0]])
+def test_times_that_do_not_rise_or_are_not_one_an_access_are_refused(times: list[float]):
+    def main(program: Program) -> Activity:
+        heap = yield from program.mmap(2 * PAGE)
+        yield from program.access(heap, np.arange(2), 1, np.array(times))
+
+    with pytest.raises(ConfigError, match="burst: expected (a time, int64|times that rise)"):
+        run(bench(prices(traps=100)), main)
 
 
 # ---------------------------------------------------------------------- samples
