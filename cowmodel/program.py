@@ -103,10 +103,10 @@ class Program:
         ConfigError
             If a page is not one of `vma`.
         """
-        if len(pages) and not 0 <= pages.min() <= pages.max() < vma.pages:
+        if len(pages) and pages.view(np.uint64).max() >= vma.pages:  # negative ones are huge
             reach = f"{pages.min()} to {pages.max()}"
             raise ConfigError(f"burst: expected pages from 0 to {vma.pages - 1}, got {reach}")
-        yield from self._accesses(vma.first, pages, written, earliest_ps)
+        yield from self._accesses(pages, written, earliest_ps, vma.first, (0, vma.pages - 1))
 
     def access_vpns(
         self, vpns: Numbers, written: Numbers | int, earliest_ps: Numbers | None = None
@@ -122,17 +122,22 @@ class Program:
             wrong = vpns.min() if vpns.min() < 0 else vpns.max()
             pid = self.process.pid
             raise SegmentationFault(f"process {pid} accesses page {wrong:#x}, outside the address space")
-        yield from self._accesses(0, vpns, written, earliest_ps)
+        yield from self._accesses(vpns, written, earliest_ps)
 
     def _accesses(
-        self, first: int, pages: Numbers, written: Numbers | int, earliest_ps: Numbers | None
+        self,
+        pages: Numbers,
+        written: Numbers | int,
+        earliest_ps: Numbers | None,
+        first: int = 0,
+        reach: tuple[int, int] | None = None,
     ) -> Activity:
-        """Access pages, numbered from page `first`, in bursts whose lists stay in the processor's cache."""
+        """Access pages in bursts whose lists stay in the processor's cache."""
         written = np.broadcast_to(np.asarray(written, np.int64), pages.shape)
         for start in range(0, max(1, len(pages)), _BURST):
             part = slice(start, start + _BURST)
             times = None if earliest_ps is None else earliest_ps[part]
-            yield from self._burst(Burst(self.process, first + pages[part], written[part], times))
+            yield from self._burst(Burst(self.process, pages[part], written[part], times, first, reach))
 
     def _burst(self, burst: Burst) -> Activity:
         while not burst.finished:

@@ -33,12 +33,15 @@ class Burst:
     Parameters
     ----------
     process : Process
-    vpns : int64[n]
-        Page of each access.
+    pages : int64[n]
+        Page of each access, numbered from page `first`.
     written : int64[n]
         Bytes that it writes; 0 for a read.
     earliest_ps : int64[n], optional
         Before which it does not begin; these rise.
+    first : int
+    reach : (int, int), optional
+        Two of `pages`, or beyond, between which all are; by default the least and the greatest.
 
     Attributes
     ----------
@@ -47,14 +50,16 @@ class Burst:
     """
 
     process: Process
-    vpns: Numbers
+    pages: Numbers
     written: Numbers
     earliest_ps: Numbers | None = None
+    first: int = 0
+    reach: tuple[int, int] | None = None
     done: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         """Refuse what no engine could carry out."""
-        pages, written = self.vpns, self.written
+        pages, written = self.pages, self.written
         if not (
             pages.dtype == written.dtype == np.int64 and pages.ndim == 1 and pages.shape == written.shape
         ):
@@ -62,8 +67,8 @@ class Burst:
                 "burst: expected pages and bytes written, both int64[n], got"
                 f" {pages.dtype}{list(pages.shape)} and {written.dtype}{list(written.shape)}"
             )
-        if len(self.written) and self.written.min() < 0:
-            raise ConfigError(f"burst: expected bytes written of at least 0, got {self.written.min()}")
+        if len(written) and (least := written[: 1 if self.constant else None].min()) < 0:
+            raise ConfigError(f"burst: expected bytes written of at least 0, got {least}")
         times = self.earliest_ps
         if times is not None and not (times.dtype == np.int64 and times.shape == pages.shape):
             raise ConfigError(
@@ -73,10 +78,18 @@ class Burst:
         if times is not None and len(times) and (np.diff(times) < 0).any():
             raise ConfigError("burst: expected times that rise, each no earlier than the one before it")
 
+        if self.reach is None:
+            self.reach = (int(pages.min()), int(pages.max())) if len(pages) else (0, 0)
+
+    @property
+    def constant(self) -> bool:
+        """Whether every access writes as many bytes."""
+        return self.written.strides == (0,)
+
     @property
     def finished(self) -> bool:
         """Whether no access is left."""
-        return self.done == len(self.vpns)
+        return self.done == len(self.pages)
 
     @property
     def pauses_until_ps(self) -> int:
@@ -86,7 +99,7 @@ class Burst:
     def written_between(self, start: int, end: int) -> int:
         """Return the bytes that accesses start..end, exclusive, write; less than 0 backwards."""
         low, high = sorted((start, end))
-        if self.written.strides == (0,):
+        if self.constant:
             return int(self.written[0]) * (end - start)
         return int(self.written[low:high].sum()) * (1 if low == start else -1)
 

@@ -117,7 +117,7 @@ class CompiledEngine:
         self._bursts[core] = burst
         state = self._cores[core]
         state[code.ROW] = self._lists.enter(burst)
-        state[code.POSITION], state[code.END], state[code.HITS] = burst.done, len(burst.vpns), 0
+        state[code.POSITION], state[code.END], state[code.HITS] = burst.done, len(burst.pages), 0
         state[code.CLOCK], state[code.LIMIT], state[code.STATE] = clock_ps, limit_ps, code.RUNNING
         state[code.PACED] = burst.earliest_ps is not None
         state[code.STRICT] = state[code.PACED] or burst.process.threads > 1
@@ -184,7 +184,7 @@ class CompiledEngine:
         """Let the kernel in Python do what a core is about to do."""
         code, burst, state = self._code, self._bursts[core], self._cores[core]
         at = int(state[code.POSITION])
-        vpn, write, space = int(burst.vpns[at]), bool(burst.written[at]), burst.process.memory
+        vpn, write, space = burst.first + int(burst.pages[at]), bool(burst.written[at]), burst.process.memory
         version = space.page_table.version
         if state[code.STATE] == code.COMMITTING:
             pending = self._pending.pop(core, None) or self._copy_under_way(core, vpn)
@@ -230,20 +230,21 @@ class CompiledEngine:
                 burst.process.written_bytes += written
                 self._kernel.written_bytes += written
                 burst.done = done
-        if self._told.counts.any():
-            self._record()
+        counts = self._told.counts.reshape(-1)
+        if len(places := counts.nonzero()[0]):
+            self._record(places.tolist(), counts[places].tolist())
+            counts[places] = 0
 
-    def _record(self) -> None:
-        """Count the faults and pass them on."""
-        happened, counts = Counter[Fault](), self._told.counts
-        for core, kind, others in np.argwhere(counts).tolist():
+    def _record(self, places: list[int], counts: list[int]) -> None:
+        """Count the faults and pass them on: so many at each of the `places` of all `counts`."""
+        happened, (_, kinds, most) = Counter[Fault](), self._told.counts.shape
+        for place, count in zip(places, counts, strict=True):
+            core, kind, others = place // most // kinds, place // most % kinds, place % most
             fault, process = self._faults[kind, others], self._bursts[core].process
-            count = int(counts[core, kind, others])
             process.memory.family.changes += 1
             process.faults[fault.kind] += count
             process.copied_bytes += count * fault.work.copied_bytes
             happened[fault] += count
-        counts[:] = 0
         log = self._told.log[: self._told.logged[0]]
         self._told.logged[0] = 0
         pids = {core: burst.process.pid for core, burst in self._bursts.items()}

@@ -23,7 +23,7 @@ class CompiledPasses(Passes):
 
     def count(self, table: PageTable, level: int, first: int, last: int) -> Counts:
         """Count the entries of `level`, in all tables over the run."""
-        return Counts(*passes.count(*self._tree, table.root, level, first, last))
+        return Counts(*map(int, passes.count(*self._tree, table.root, level, first, last)))
 
     def count_sharers(self, table: PageTable, level: int, first: int, last: int, most: int) -> Numbers:
         """Return how many entries of the run map a frame with n sharers, int64[most + 1]; n is no larger."""
@@ -44,15 +44,13 @@ class CompiledPasses(Passes):
     def share(self, parent: PageTable, child: PageTable, level: int, first: int, last: int) -> int:
         """Let the child map the parent's frames, both read-only; return the entries that it got."""
         run = parent.root, child.root, level, first, last
-        entries: int = passes.share(*self._tree, *run, self._frames.sharers, self._frames.counters)
-        return entries
+        return int(passes.share(*self._tree, *run, self._frames.sharers, self._frames.counters))
 
     def fill(self, table: PageTable, level: int, first: int, last: int) -> int:
         """Map a new frame, written, at each leaf of the run without an entry; return how many."""
         if level > 1:
             return super().fill(table, level, first, last)
-        filled: int = passes.fill(*self._tree, table.root, level, first, last, *self._memory)
-        return filled
+        return int(passes.fill(*self._tree, table.root, level, first, last, *self._memory))
 
     def drop(
         self, table: PageTable, level: int, first: int, last: int, tell: Heard | None = None
@@ -61,7 +59,7 @@ class CompiledPasses(Passes):
         if level > 1 or tell:
             return super().drop(table, level, first, last, tell)
         run = table.root, level, first, last
-        entries, frees = passes.drop(*self._tree, *run, *self._memory, self._frames.cached)
+        entries, frees = map(int, passes.drop(*self._tree, *run, *self._memory, self._frames.cached))
         return entries, frees
 
     def prune(self, table: PageTable, first: int, last: int, floor: int, ceiling: int) -> None:

@@ -31,12 +31,10 @@ memory) goes back to the caller as RARE.
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import types
 
 from cowmodel.engine.burst import NEVER_PS
+from cowmodel.engine.jit import compiled, part, prefetch, unsigned
 from cowmodel.hardware.frames import CEILING, FREED, FRESH, PEAK, PENDING, SHARERS, TABLES, USED
 from cowmodel.hardware.paging import (
     ACCESSED,
@@ -129,42 +127,16 @@ _TOLD = types.NamedTuple([_CUBE, _ROWS, _ROW], Told)
 _PAIR = types.UniTuple(types.int64, 2)
 _READ = types.Array(types.int64, 1, "A", readonly=True)
 
-# The kernels allocate nothing, and numba's reference counting would cost ten times what an access does.
-part = njit(inline="always", _nrt=False)
-
-
-def compiled(signature: Any) -> Any:
-    """Compile a kernel when this module is imported, or load it from the cache."""
-    return njit(signature, cache=True, nogil=True, _nrt=False)
-
-
-_BITS = np.uint64
+_BITS = unsigned
 _P, _W, _A = _BITS(PRESENT), _BITS(WRITE), _BITS(ACCESSED)
 _PW, _AD = _BITS(PRESENT | WRITE), _BITS(ACCESSED | DIRTY)
+_NOT_AD = _BITS(~(ACCESSED | DIRTY) % (1 << 64))
 _W_AT, _D_AT = _BITS(WRITE.bit_length() - 1), _BITS(DIRTY.bit_length() - 1)
 _PL = _BITS(PRESENT | LARGE)
-_NOT_SIMPLE, _SAVED = _BITS(SPECIAL | LARGE), _BITS(SAVED_DIRTY)
+_NOT_SIMPLE, _NOT_SAVED = _BITS(SPECIAL | LARGE), _BITS(~SAVED_DIRTY % (1 << 64))
 _FRAME, _SHIFT = _BITS(FRAME_MASK), _BITS(FRAME_SHIFT)
 _NEW_LEAF = _BITS(LEAF | WRITE | DIRTY)
 _ONE = _BITS(1)
-
-
-@intrinsic
-def prefetch(context: Any, array: Any, index: Any) -> Any:
-    """Ask the processor to load `array[index]` into its cache."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = signature.args[0]
-        struct = context.make_array(kind)(context, builder, args[0])
-        item = cgutils.get_item_pointer(context, builder, kind, struct, [args[1]])
-        address = builder.bitcast(item, cgutils.voidptr_t)
-        flag = ir.IntType(32)
-        shape = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, flag, flag, flag])
-        call = cgutils.get_or_insert_function(builder.module, shape, "llvm.prefetch.p0")
-        builder.call(call, [address, flag(0), flag(3), flag(1)])  # for reading, keep, data
-        return context.get_dummy_value()
-
-    return types.void(array, index), generate
 
 
 @part
@@ -207,24 +179,21 @@ def find_anew(words, bits, lists, state, at):
     return _BITS(find(words, bits, lists.directories[row], state[FIRST], lists.pages[row, at]))
 
 
-@compiled(_PAIR(_READ, _READ, _ROW, _ROW))
-def load(vpns, written, pages, places):
-    """Copy a burst into a row of `Lists`, without slots yet; return its first and last page."""
-    first, last = NEVER, np.int64(-1)
-    for at in range(len(vpns)):
-        vpn = vpns[at]
-        pages[at] = vpn
-        places[at] = np.int64(written[at] > 0)
-        first, last = min(first, vpn), max(last, vpn)
-    return first, last
+@compiled(
+    types.void(
+        *(types.uint64[::1], types.int64, _ROW, types.int64, types.int64),
+        *(_READ, _READ, _ROW, _ROW, types.int64),
+    )
+)
+def load(words, bits, directory, table, first, given, written, pages, places, start):
+    """Put the accesses of a burst, from `start` on, into a row of `Lists`, with their slots.
 
-
-@compiled(types.void(types.uint64[::1], types.int64, _ROW, types.int64, _ROW, _ROW, types.int64, types.int64))
-def look_up(words, bits, directory, first, pages, places, start, end):
-    """Put the slots of the pages start..end into `places`."""
-    for at in range(_BITS(start), _BITS(end)):
-        slot = find(words, bits, directory, first, pages[at])
-        places[at] = slot << 1 | places[at] & 1
+    `given` are pages, numbered from `first`; `directory` begins at `table` of level 1.
+    """
+    for at in range(_BITS(start), _BITS(len(given))):
+        page = first + given[at]
+        pages[at] = page
+        places[at] = find(words, bits, directory, table, page) << 1 | np.int64(written[at] > 0)
 
 
 @part
@@ -369,7 +338,7 @@ def decide(memory, flips, state, slot, write, page, now):
         if count >= len(flips):
             return np.int64(_RARE)
         if flips[_BITS(count)]:
-            memory.words[slot] = word & ~_SAVED | _W | _AD
+            memory.words[slot] = word & _NOT_SAVED | _W | _AD
             return np.int64(FLIP)
     elif word or not state[FILL_FROM] <= page < state[FILL_END]:
         return np.int64(_RARE)
@@ -391,7 +360,7 @@ def commit(memory, flips, state, slot):
     if new < 0:
         return np.int64(_RARE)
     old = frame(seen)
-    late = (words[slot] ^ seen) & ~_AD
+    late = (words[slot] ^ seen) & _NOT_AD
     if not late and seen and flips[0] and sharers[old] == 2:
         return np.int64(_RARE)
     counters[PENDING] -= 1

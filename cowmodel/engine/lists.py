@@ -14,7 +14,7 @@ from cowmodel.hardware.page_table import PageTable
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.kernel import Kernel
 
-_WHOLE = 1 << 12  # tables of a mapping that are looked up all at once
+_ROWS = 8  # at least: growth copies
 
 
 class _Known(NamedTuple):
@@ -24,9 +24,6 @@ class _Known(NamedTuple):
     version: int
     first: int
     last: int
-
-    def covers(self, first: int, last: int) -> bool:
-        return self.first <= first and last <= self.last
 
 
 class BurstLists:
@@ -45,22 +42,19 @@ class BurstLists:
         self._free: list[int] = []
         self._known: dict[int, _Known] = {}
         self._translated: dict[int, tuple[PageTable, int]] = {}
-        self._reach: dict[Burst, tuple[int, int]] = {}  # first and last page
 
     def enter(self, burst: Burst) -> int:
         """Give `burst` a row, unless it has one; return it."""
         if burst in self._rows:
             return self._rows[burst]
         row = self._rows[burst] = self._free.pop() if self._free else len(self._rows)
-        count = len(burst.vpns)
-        pages = with_room(self.arrays.pages, row, count)
-        places = with_room(self.arrays.places, row, count + kernels.AHEAD)
+        count = len(burst.pages)
+        pages = self._with_room(self.arrays.pages, row, count)
+        places = self._with_room(self.arrays.places, row, count + kernels.AHEAD)
         self.arrays = self.arrays._replace(pages=pages, places=places)
         places[row, count : count + kernels.AHEAD] = (len(self._words) - 1) << 1
-        reach = kernels.load(burst.vpns, burst.written, pages[row], places[row])
-        self._reach[burst] = reach if count else (0, 0)
         if burst.earliest_ps is not None:
-            earliest = with_room(self.arrays.earliest, row, count)
+            earliest = self._with_room(self.arrays.earliest, row, count)
             earliest[row, :count] = burst.earliest_ps
             self.arrays = self.arrays._replace(earliest=earliest)
         self._translated.pop(row, None)
@@ -69,7 +63,6 @@ class BurstLists:
     def leave(self, burst: Burst) -> None:
         """Take the row of a finished burst."""
         self._free.append(self._rows.pop(burst))
-        del self._reach[burst]
 
     def look_up(self, burst: Burst, position: int) -> tuple[int, int, int]:
         """See that the places of `burst` are true from `position` on.
@@ -82,13 +75,12 @@ class BurstLists:
             Pages that a write may fill.
         """
         row, space = self._rows[burst], burst.process.memory
-        first, last = self._reach[burst]
+        assert burst.reach
+        first, last = (burst.first + page for page in burst.reach)
         vma, table = space.find(first), space.page_table
         known = self._known.get(row)
-        if not (
-            known and known.table is table and known.version == table.version and known.covers(first, last)
-        ):
-            if vma and vma.pages >> self._bits < _WHOLE:  # all of it, for bursts to come
+        if not known or known[:2] != (table, table.version) or not known.first <= first <= last <= known.last:
+            if vma:  # all of it, for bursts to come
                 first, last = vma.first, max(last, vma.last)
             known = self._known[row] = _Known(table, table.version, first, last)
             self._ask(row, known, first, last)
@@ -96,8 +88,9 @@ class BurstLists:
         if self._translated.get(row) != (table, table.prunes):
             self._translated[row] = table, table.prunes
             arrays = self.arrays
-            lists = arrays.directories[row], begin, arrays.pages[row], arrays.places[row]
-            kernels.look_up(self._words, self._bits, *lists, position, len(burst.vpns))
+            where = self._words, self._bits, arrays.directories[row], begin
+            accesses = burst.first, burst.pages, burst.written
+            kernels.load(*where, *accesses, arrays.pages[row], arrays.places[row], position)
         fills = vma and vma.written and vma.shared is None and vma.level == 1
         return (begin, vma.first, vma.end) if vma and fills else (begin, 0, 0)
 
@@ -119,19 +112,19 @@ class BurstLists:
         start, end = (
             (page >> self._bits) - (known.first >> self._bits) for page in (first, last + (1 << self._bits))
         )
-        directories = with_room(self.arrays.directories, row, end)
+        directories = self._with_room(self.arrays.directories, row, end)
         kernels.directory(
             self._words, self._shifts, known.table.root, first >> self._bits, directories[row, start:end]
         )
         self.arrays = self.arrays._replace(directories=directories)
 
-
-def with_room(rows: Numbers, row: int, columns: int) -> Numbers:
-    """Return `rows`, grown so that it has row `row` and so many columns."""
-    height, width = rows.shape
-    if row < height and columns <= width:
-        return rows
-    taller = height if row < height else max(row + 1, 2 * height)
-    grown = np.zeros((taller, width if columns <= width else max(columns, 2 * width)), np.int64)
-    grown[:height, :width] = rows
-    return grown
+    def _with_room(self, rows: Numbers, row: int, columns: int) -> Numbers:
+        """Return `rows`, grown so that it has row `row` and so many columns; what nobody uses is left out."""
+        height, width = rows.shape
+        if row < height and columns <= width:
+            return rows
+        taller = height if row < height else max(_ROWS, 2 * height)
+        grown = np.empty((taller, width if columns <= width else max(columns, 2 * width)), np.int64)
+        used = min(height, len(self._rows) + len(self._free))
+        grown[:used, :width] = rows[:used]
+        return grown

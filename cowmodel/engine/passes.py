@@ -15,8 +15,8 @@ All whole numbers are unsigned: an index that might be negative costs a check th
 """
 
 import numpy as np
-from numba import njit
 
+from cowmodel.engine.jit import compiled, part, unsigned
 from cowmodel.hardware.arena import FREED_ROWS, FRESH_ROW
 from cowmodel.hardware.frames import FREED, FRESH, PEAK, SHARERS, TABLES, USED
 from cowmodel.hardware.paging import (
@@ -33,14 +33,11 @@ from cowmodel.hardware.paging import (
     WRITE,
 )
 
-# The passes allocate nothing, and numba's reference counting would cost more than they do.
-part = njit(inline="always", _nrt=False)
-
-_U = np.uint64
+_U = unsigned
 _ONE, _NIL = _U(1), _U(0)
 _P, _W, _D, _L = _U(PRESENT), _U(WRITE), _U(DIRTY), _U(LARGE)
 _PL, _PS = _U(PRESENT | LARGE), _U(PRESENT | SPECIAL)
-_NOT_A, _NOT_WD = ~_U(ACCESSED), ~_U(WRITE | DIRTY)
+_NOT_A, _NOT_WD = _U(~ACCESSED % (1 << 64)), _U(~(WRITE | DIRTY) % (1 << 64))
 _SAVE = _U(SAVED_DIRTY.bit_length() - DIRTY.bit_length())  # from DIRTY to SAVED_DIRTY
 _FRAME, _SHIFT = _U(FRAME_MASK), _U(FRAME_SHIFT)
 _NEW_LEAF, _TABLE = _U(LEAF | WRITE | DIRTY), _U(TABLE)
@@ -48,11 +45,6 @@ _NEW_LEAF, _TABLE = _U(LEAF | WRITE | DIRTY), _U(TABLE)
 _RUN = "u8[::1], u8, u8[::1], u8, u8, u8, u8"  # words, bits, shifts, root, level, first, last
 _RUNS = "u8[::1], u8, u8[::1], u8, u8, u8, u8, u8"  # with the root of a child after that of its parent
 _FRAMES = "i4[::1], i4[::1], i8[::1]"  # sharers, freed, counters
-
-
-def compiled(signature):
-    """Compile a pass when this module is imported, or load it from the cache."""
-    return njit(signature, cache=True, nogil=True, _nrt=False)
 
 
 @part
@@ -180,7 +172,7 @@ def give(words, at, to, length):
         words[to + _U(index)] = write_protect(word) & _NOT_A
         used += _ONE if word else _NIL
         written |= word
-        unlike |= word - (_U(index) << _SHIFT) ^ one
+        unlike |= word ^ (one + (_U(index) << _SHIFT))
     return used, written & _W, unlike & _FRAME
 
 

@@ -69,7 +69,8 @@ class ReferenceEngine:
     def start(self, core: int, burst: Burst, clock_ps: int, limit_ps: int) -> None:
         """Let `core`, idle so far, run `burst` from `clock_ps` until it is done or reaches `limit_ps`."""
         assert core not in self._runs, f"core {core} is running a burst already"
-        self._runs[core] = _Run(core, burst, clock_ps, limit_ps, burst.vpns.tolist(), burst.written.tolist())
+        vpns = (burst.first + burst.pages).tolist()
+        self._runs[core] = _Run(core, burst, clock_ps, limit_ps, vpns, burst.written.tolist())
 
     def limit(self, core: int, limit_ps: int, now_ps: int) -> None:
         """Let the burst on `core` end, from `now_ps` on, when it reaches `limit_ps` or has to pause."""

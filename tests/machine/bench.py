@@ -66,6 +66,6 @@ class Journal(ReferenceEngine):
     def start(self, core: int, burst: Burst, clock_ps: int, limit_ps: int) -> None:
         """Note a burst that is begun; one that goes on after a time slice is known already."""
         if not burst.done:
-            columns = zip(burst.vpns.tolist(), burst.written.tolist(), strict=True)
+            columns = zip((burst.first + burst.pages).tolist(), burst.written.tolist(), strict=True)
             self.accesses.setdefault(burst.process.pid, []).extend(columns)
         super().start(core, burst, clock_ps, limit_ps)

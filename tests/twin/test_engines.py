@@ -1,6 +1,9 @@
 """The compiled engine against the reference: on random worlds, everything that can be seen is equal."""
 
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 
@@ -159,3 +162,15 @@ def test_hits_that_take_no_time_are_refused():
 def test_engines_agree_on_ten_thousand_random_worlds(first: int):
     for seed in range(first, first + 500):
         assert seen(world(seed, "compiled")) == seen(world(seed, "reference")), f"seed {seed}"
+
+
+def test_engines_agree_without_compilation_as_a_debugger_sees_them():
+    worlds = f"{__file__}::test_engines_agree_on_all_that_can_be_seen_of_random_worlds[0]"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", worlds]
+
+    done = subprocess.run(
+        command, env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
