@@ -156,6 +156,7 @@ SMALL = (
     _naive("hits, 1 process, 64 MiB", 200, 400, partial(hits, 1, 64 * MIB)),
     _fork("1 GiB", 4, 2.2, GIB),
 )
+GUARDS = dict(zip(SMALL, (20, 130, 4), strict=True))  # what no change may fall below
 USUAL = (
     *SMALL,
     _naive("faults, 8 processes, 64 MiB", 75, 150, partial(faults, 8, 64 * MIB)),

@@ -106,11 +106,11 @@ def _round(contestants: Mapping[str, Contestant]) -> dict[str, float]:
     return {name: contestant() for name, contestant in contestants.items()}
 
 
-def best_of(tries: int, measure: Measure) -> Result:
-    """Measure until the floor is reached, at most so often, and return the last result."""
+def best_of(tries: int, measure: Measure, bar: float) -> Result:
+    """Measure until `bar` is reached, at most so often, and return the last result."""
     for _ in range(tries):
         result = measured(measure)
-        if result.reaches(measure.floor) is not False:
+        if result.reaches(bar) is not False:
             break
     return result
 

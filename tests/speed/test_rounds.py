@@ -89,11 +89,11 @@ def test_a_reason_that_comes_up_in_a_round_counts_too():
 def test_a_measure_that_falls_short_is_tried_again_until_it_holds():
     prepare = of(1, 1, 3, 3, 99)
 
-    assert best_of(3, measure(prepare, repeats=1)).value == 3
+    assert best_of(3, measure(prepare, repeats=1), bar=2).value == 3
 
 
 def test_after_the_last_try_it_falls_short():
-    result = best_of(2, measure(of(1, 1), repeats=1))
+    result = best_of(2, measure(of(1, 1), repeats=1), bar=2)
 
     assert str(result) == "ratio: 1 x (1 to 1); expected at least 2, aim 4: FALLS SHORT"
 
