@@ -228,9 +228,14 @@ class Kernel(KernelState):
 
     def _fill(self, process: Process, vma: Vma, vpns: Numbers | None) -> Work:
         leaf = self.geometry.leaf_pages(vma.level)
-        heads = np.arange(vma.first, vma.end, leaf) if vpns is None else np.unique(vpns // leaf * leaf)
-        if len(heads) and not vma.first <= heads[0] <= heads[-1] < vma.end:
-            raise SimulationError(f"process {process.pid} populates pages that are not all in that mapping")
+        wanted = np.full(vma.pages // leaf, vpns is None)
+        if vpns is not None and len(vpns):
+            if not vma.first <= vpns.min() <= vpns.max() < vma.end:
+                raise SimulationError(
+                    f"process {process.pid} populates pages that are not all in that mapping"
+                )
+            wanted[(vpns - vma.first) // leaf] = True
+        heads = vma.first + np.flatnonzero(wanted) * leaf
         slots = process.memory.page_table.slots(heads, vma.level)
         heads = heads[(slots == NO_SLOT) | (self.arena.flat[slots] == 0)]
         return faults.fill(self, process.memory, vma, heads)
