@@ -171,11 +171,8 @@ def find(words, bits, directory, first, page):
 
 @part
 def find_anew(words, bits, lists, state, at):
-    """Return the slot for an access: there may be a table now where there was none."""
+    """Return the slot for an access that had none so far."""
     row = _BITS(state[ROW])
-    slot = _BITS(lists.places[row, at]) >> _ONE
-    if slot < _BITS(len(words) - 1):
-        return slot
     return _BITS(find(words, bits, lists.directories[row], state[FIRST], lists.pages[row, at]))
 
 
@@ -215,12 +212,13 @@ def run(memory, rules, lists, state, clock, horizon):
         word, write = words[place >> _ONE], place & _ONE
         needed, marked = _P | write << _W_AT, _A | write << _D_AT
         if word & needed != needed:
-            slot = find_anew(words, rules.bits, lists, state, at)
-            if slot == place >> _ONE:
-                clock, stage = begin, FAULTING
-                break
-            places[at] = slot << _ONE | write
-            continue
+            if place >> _ONE == _BITS(len(words) - 1):  # there may be a table now
+                slot = find_anew(words, rules.bits, lists, state, at)
+                if slot != place >> _ONE:
+                    places[at] = slot << _ONE | write
+                    continue
+            clock, stage = begin, FAULTING
+            break
         prefetch(words, _BITS(places[at + _BITS(AHEAD)]) >> _ONE)
         near = words[_BITS(places[at + _BITS(_NEAR)]) >> _ONE]
         if not near & _W:
