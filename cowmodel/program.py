@@ -27,7 +27,7 @@ from cowmodel.records import ActionRow
 
 __all__ = ["Activity", "Main", "Program", "start"]
 
-_BURST = 1 << 16  # accesses
+_BURST = 1 << 16  # accesses, of which an engine's lists fit into the processor's cache
 
 
 class Program:
@@ -103,10 +103,11 @@ class Program:
         ConfigError
             If a page is not one of `vma`.
         """
+        burst = Burst(self.process, pages, _each(written, pages), earliest_ps, vma.first, (0, vma.pages - 1))
         if len(pages) and pages.view(np.uint64).max() >= vma.pages:  # negative ones are huge
             reach = f"{pages.min()} to {pages.max()}"
             raise ConfigError(f"burst: expected pages from 0 to {vma.pages - 1}, got {reach}")
-        yield from self._accesses(pages, written, earliest_ps, vma.first, (0, vma.pages - 1))
+        yield from self._carry_out(burst)
 
     def access_vpns(
         self, vpns: Numbers, written: Numbers | int, earliest_ps: Numbers | None = None
@@ -118,33 +119,19 @@ class Program:
         SegmentationFault
             If a page is outside the address space; before any access is made.
         """
+        burst = Burst(self.process, vpns, _each(written, vpns), earliest_ps)
         if len(vpns) and not 0 <= vpns.min() <= vpns.max() < self.machine.kernel.geometry.user_pages:
-            wrong = vpns.min() if vpns.min() < 0 else vpns.max()
-            pid = self.process.pid
+            wrong, pid = vpns.min() if vpns.min() < 0 else vpns.max(), self.process.pid
             raise SegmentationFault(f"process {pid} accesses page {wrong:#x}, outside the address space")
-        yield from self._accesses(vpns, written, earliest_ps)
+        yield from self._carry_out(burst)
 
-    def _accesses(
-        self,
-        pages: Numbers,
-        written: Numbers | int,
-        earliest_ps: Numbers | None,
-        first: int = 0,
-        reach: tuple[int, int] | None = None,
-    ) -> Activity:
-        """Access pages in bursts whose lists stay in the processor's cache."""
-        written = np.broadcast_to(np.asarray(written, np.int64), pages.shape)
-        for start in range(0, max(1, len(pages)), _BURST):
-            part = slice(start, start + _BURST)
-            times = None if earliest_ps is None else earliest_ps[part]
-            yield from self._burst(Burst(self.process, pages[part], written[part], times, first, reach))
-
-    def _burst(self, burst: Burst) -> Activity:
-        while not burst.finished:
-            yield from self.think(max(0, burst.pauses_until_ps - self.now))
-            core = yield from self._on_core()
-            yield self.machine.burst(core, burst, self._slice_end)
-        self.machine.records.action_work += Work(hits=burst.done)
+    def _carry_out(self, burst: Burst) -> Activity:
+        for part in burst.parts(_BURST):
+            while not part.finished:
+                yield from self.think(max(0, part.pauses_until_ps - self.now))
+                core = yield from self._on_core()
+                yield self.machine.burst(core, part, self._slice_end)
+            self.machine.records.action_work += Work(hits=part.done)
 
     def fork(self, main: "Main") -> Activity:
         """Fork; `main` acts as the child once the parent has paid. Return the child's program."""
@@ -289,6 +276,11 @@ class Program:
             self.core = None
             if self.process.space:
                 self.process.space.cores -= 1
+
+
+def _each(written: Numbers | int, pages: Numbers) -> Numbers:
+    """Return the bytes that each access writes."""
+    return np.broadcast_to(np.asarray(written, np.int64), pages.shape)
 
 
 Main = Callable[[Program], Activity]

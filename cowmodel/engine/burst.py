@@ -11,8 +11,8 @@ happens when it begins and, where it maps new memory, once more when that is rea
 executed again.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -77,9 +77,18 @@ class Burst:
             )
         if times is not None and len(times) and (np.diff(times) < 0).any():
             raise ConfigError("burst: expected times that rise, each no earlier than the one before it")
-
         if self.reach is None:
             self.reach = (int(pages.min()), int(pages.max())) if len(pages) else (0, 0)
+
+    def parts(self, most: int) -> "Iterator[Burst]":
+        """Cut it into bursts of at most so many accesses."""
+        if len(self.pages) <= most:
+            yield self
+            return
+        for start in range(0, len(self.pages), most):
+            part = slice(start, start + most)
+            times = None if self.earliest_ps is None else self.earliest_ps[part]
+            yield replace(self, pages=self.pages[part], written=self.written[part], earliest_ps=times)
 
     @property
     def constant(self) -> bool:

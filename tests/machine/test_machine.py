@@ -421,6 +421,16 @@ def test_a_program_that_comes_to_wait_gets_the_core_in_the_middle_of_a_pause():
     assert [(row.pid, row.time_ps) for row in fault_rows(machine.records)] == [(1, 0), (2, 1000), (1, 5000)]
 
 
+@pytest.mark.parametrize("pages", [np.zeros(3, np.int32), np.zeros(2), np.zeros((1, 1), np.int64)])
+def test_accesses_of_the_wrong_type_are_refused(pages: np.ndarray):
+    def main(program: Program) -> Activity:
+        heap = yield from program.mmap(4 * PAGE)
+        yield from program.access(heap, pages, 1)
+
+    with pytest.raises(ConfigError, match=r"burst: expected pages and bytes written, both int64\[n\], got"):
+        run(bench(prices(traps=100)), main)
+
+
 @pytest.mark.parametrize("times", [[1, 0], [1], [0.5, 1.0]])
 def test_times_that_do_not_rise_or_are_not_one_an_access_are_refused(times: list[float]):
     def main(program: Program) -> Activity:
