@@ -19,6 +19,7 @@ from cowmodel.cost.model import CostModel
 from cowmodel.engine.burst import LAST_PS, NEVER_PS, Burst, Completion, Engine, Observer
 from cowmodel.engine.contention import Contention
 from cowmodel.errors import ConfigError, SimulationError
+from cowmodel.hardware.tlb import TlbGeometry, Tlbs
 from cowmodel.kernel.accounting import unmapped_cache_bytes, usage
 from cowmodel.kernel.fault import COPY, FLIP
 from cowmodel.kernel.kernel import Kernel
@@ -68,10 +69,13 @@ class Machine:
         Whether every fault gets a row in the records, or is only counted.
     contention : Contention, optional
         What cores wait for; by default locks but not memory.
+    tlb : TlbGeometry, optional
+        The TLB of each core; by default none is modelled.
 
     Attributes
     ----------
     records : Records
+    tlb : TlbGeometry or None
     now : int
         Simulated time, ps.
     """
@@ -86,6 +90,7 @@ class Machine:
         sample_ps: int = 0,
         record_faults: bool = True,
         contention: Contention | None = None,
+        tlb: TlbGeometry | None = None,
     ) -> None:
         if cores < 1 or quantum_ps < 1:
             raise ConfigError(f"machine: expected a core and a quantum, got {cores} cores, {quantum_ps} ps")
@@ -93,6 +98,9 @@ class Machine:
         self.quantum_ps, self._sample_ps = quantum_ps, sample_ps
         self.contention = contention or Contention()
         self.contention.tables_ps = np.zeros(len(kernel.arena.rows), np.int64)
+        self.tlb = tlb
+        if tlb:
+            kernel.tlbs = Tlbs(tlb, kernel.geometry, cores, len(kernel.arena.rows))
         self.engine = make_engine(kernel, costs.cost_ps, self.records, self.contention)
         self.environment = MergedEnvironment(self._advance)
         self._bursts: dict[int, simpy.Event] = {}
@@ -233,6 +241,7 @@ class Machine:
 
     def release(self, core: int) -> None:
         """Give `core` to the program that has waited longest, or let it idle."""
+        self.kernel.tlbs.leave(core)
         if self._queue:
             self._queue.popleft().succeed(core)
         else:
@@ -247,8 +256,9 @@ class Machine:
         """Whether a program waits for a core."""
         return bool(self._queue)
 
-    def switch_work(self, core: int, pid: int) -> Work:
-        """Return the work of letting process `pid` run on `core`, from which another may have to go."""
-        switches = int(self._last_pid.get(core, pid) != pid)
-        self._last_pid[core] = pid
+    def switch(self, core: int, process: Process) -> Work:
+        """Let the address space of `process` run on `core`, from which another may have to go."""
+        self.kernel.tlbs.enter(core, process.memory.page_table.root)
+        switches = int(self._last_pid.get(core, process.pid) != process.pid)
+        self._last_pid[core] = process.pid
         return Work(switches=switches)

@@ -129,9 +129,11 @@ class Program:
         for part in burst.parts(_BURST):
             while not part.finished:
                 yield from self.think(max(0, part.pauses_until_ps - self.now))
-                core = yield from self._on_core()
+                core, done = (yield from self._on_core()), part.done
                 yield self.machine.burst(core, part, self._slice_end)
-            self.machine.records.action_work += Work(hits=part.done)
+                found, loads = self.machine.kernel.tlbs.taken(core)
+                work = Work(hits=part.done - done, tlb_hits=found, walk_loads=loads)
+                self.machine.records.action_work += work
 
     def fork(self, main: "Main") -> Activity:
         """Fork; `main` acts as the child once the parent has paid. Return the child's program."""
@@ -149,9 +151,10 @@ class Program:
     def exec(self) -> Activity:
         """Replace the process's memory by an empty address space; raise as `exit` does."""
         self._must_be_the_last("execs")
-        yield from self._on_core()
+        core = yield from self._on_core()
         work = self.machine.kernel.exec(self.process)
         self.process.memory.cores = 1
+        self.machine.switch(core, self.process)
         yield from self._spend("exec", work)
 
     def wait(self, child: "Program") -> Activity:
@@ -263,7 +266,7 @@ class Program:
         if self.core is None:
             self.core = self.last_core = yield self.machine.acquire(self.last_core)
             self.process.memory.cores += 1
-            switch = self.machine.switch_work(self.core, self.process.pid)
+            switch = self.machine.switch(self.core, self.process)
             if switch != NOTHING:
                 self.machine.records.action_work += switch
                 yield self.machine.pause(self.machine.costs.cost_ps(switch))

@@ -1,5 +1,7 @@
 """What compiled code is told beforehand: the common faults, and what the policy says to a write."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from cowmodel.kernel.choices import AtWrite
@@ -22,6 +24,12 @@ def common_faults(page_bytes: int, others: int) -> tuple[Fault, ...]:
         Fault("late", fill + lost),
         Fault("spurious", Work(traps=1)),
     )
+
+
+def access_prices(kernel: Kernel, price: Callable[[Work], int]) -> list[int]:
+    """Return what an access costs at each step of its translation."""
+    walks = (Work(hits=1, walk_loads=loads) for loads in range(1, kernel.geometry.top + 1))
+    return [price(work) for work in (Work(hits=1), Work(hits=1, tlb_hits=1), *walks)]
 
 
 def flips_by_sharers(kernel: Kernel) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cowmodel.engine.burst import NEVER_PS, Burst, Completion, Observer
-from cowmodel.engine.common import common_faults, flips_by_sharers
+from cowmodel.engine.common import access_prices, common_faults, flips_by_sharers
 from cowmodel.engine.contention import Contention
 from cowmodel.engine.handler import FaultHandler
 from cowmodel.errors import ConfigError
@@ -51,8 +51,8 @@ class CompiledEngine:
         self._code, self._kernel, self._price, self._observer = kernels, kernel, price, observer
         self._contention, self._handler = contention, FaultHandler(kernel, price, observer, contention)
         kernel.passes = CompiledPasses(kernel.arena, kernel.frames)
-        self._hit_ps = price(Work(hits=1))
-        if self._hit_ps < 1:
+        prices = np.array(access_prices(kernel, price))
+        if prices[0] < 1:
             raise ConfigError(
                 "machine.engine: expected a price of hits of at least 1 ps, got 0: accesses that take no time"
                 " have no order of time; set the price, or engine = 'reference'"
@@ -66,12 +66,14 @@ class CompiledEngine:
             kernel.arena.flat,
             *(kernel.frames.sharers, kernel.frames.cached, kernel.frames.freed, kernel.frames.counters),
         )
+        tlbs, shifts = kernel.tlbs, np.array(kernel.geometry.shifts)
+        self._tlb = kernels.Tlb(tlbs.caches, tlbs.entries, tlbs.cores, tlbs.generations, shifts, prices)
         self._free = kernels.Free(contention.memory_ps, contention.tables_ps[:tables])
         self._rules = kernels.Rules(
             kernel.geometry.index_bits[0],
             flips_by_sharers(kernel),
             np.zeros((kernels.KINDS, 1), np.int64),
-            self._hit_ps,
+            int(prices[0]),
             contention.transfer_ps(copied(kernel.geometry.page_bytes)),
         )
         self._faults: dict[tuple[int, int], Fault] = {}
@@ -120,7 +122,7 @@ class CompiledEngine:
         state[code.POSITION], state[code.END], state[code.HITS] = burst.done, len(burst.pages), 0
         state[code.CLOCK], state[code.LIMIT], state[code.STATE] = clock_ps, limit_ps, code.RUNNING
         state[code.PACED] = burst.earliest_ps is not None
-        state[code.STRICT] = state[code.PACED] or burst.process.threads > 1
+        state[code.STRICT] = state[code.PACED] or burst.process.threads > 1 or len(self._tlb.cores) > 0
         if burst.process.threads > 1:
             self._threads.add(core)
         self._meet(core)
@@ -146,6 +148,7 @@ class CompiledEngine:
                 self._memory,
                 self._rules,
                 self._lists.arrays,
+                self._tlb,
                 self._free,
                 self._told,
                 self._cores,

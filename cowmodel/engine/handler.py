@@ -37,6 +37,7 @@ class FaultHandler:
         self, core: int, process: Process, vpn: int, write: bool, began_ps: int, now_ps: int
     ) -> tuple[int, Pending | None]:
         """Handle a fault that began at `began_ps`; return when it is over, or ready to commit, and that."""
+        self._kernel.tlbs.fault(core, vpn)
         fault = self._kernel.begin_fault(process, vpn, write)
         ready = now_ps + self._contention.wait_for_memory(now_ps, fault.work) + self._prepared_ps(fault.work)
         if isinstance(fault, Pending):

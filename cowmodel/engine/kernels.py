@@ -8,10 +8,10 @@ global order of (time, core), a copy or a fill twice: D decides, C commits.
     core 1   h h h h h h h D                waits for its turn
     core 2   h h h h h h h h h h|           ran to the horizon
 
-A core whose process has several threads, or whose accesses have times, is STRICT: its hits too wait for
-their turn. `tree`, int64[2 C, 2], is a tournament of the cores, C of them being a power of two: a node has
-when its first core acts next, twice, and that core; node n has won against its neighbour, or lost to it, for
-node n // 2.
+A core whose process has several threads, whose accesses have times, or that has a TLB, from which nothing
+can be taken back, is STRICT: its hits too wait for their turn. `tree`, int64[2 C, 2], is a tournament of the
+cores, C of them being a power of two: a node has when its first core acts next, twice, and that core; node n
+has won against its neighbour, or lost to it, for node n // 2.
 
 The state of a core is one row of `cores`, int64[C, 17]:
 
@@ -47,6 +47,21 @@ from cowmodel.hardware.paging import (
     SAVED_DIRTY,
     SPECIAL,
     WRITE,
+)
+from cowmodel.hardware.tlb import (
+    ASID_AT,
+    FOUND,
+    LEVEL_AT,
+    LOADS,
+    MASK,
+    PAGE_AT,
+    REFUSED,
+    ROOT,
+    SECOND,
+    SLOT,
+    START,
+    UPPER,
+    WAYS,
 )
 
 CLOCK, POSITION, END, LIMIT, ROW, FIRST, FILL_FROM, FILL_END, HITS = range(9)
@@ -98,6 +113,20 @@ class Lists(NamedTuple):
     directories: Any
 
 
+class Tlb(NamedTuple):
+    """The arrays of `Tlbs`, of length 0 without TLBs; `prices` of an access at each step of its translation.
+
+    `shifts` are those of the geometry.
+    """
+
+    caches: Any
+    entries: Any
+    cores: Any
+    generations: Any
+    shifts: Any
+    prices: Any
+
+
 class Free(NamedTuple):
     """From when things are free: `memory_ps` and `tables_ps` of `Contention`; no tables, no locks."""
 
@@ -122,6 +151,7 @@ _MEMORY = types.NamedTuple(
 )
 _RULES = types.NamedTuple([types.int64, types.boolean[::1], _ROWS, types.int64, types.int64], Rules)
 _LISTS = types.NamedUniTuple(_ROWS, 4, Lists)
+_TLB = types.NamedTuple([_ROWS, _ROWS, _ROWS, _ROW, _ROW, _ROW], Tlb)
 _FREE = types.NamedUniTuple(_ROW, 2, Free)
 _TOLD = types.NamedTuple([_CUBE, _ROWS, _ROW], Told)
 _PAIR = types.UniTuple(types.int64, 2)
@@ -134,6 +164,7 @@ _NOT_AD = _BITS(~(ACCESSED | DIRTY) % (1 << 64))
 _W_AT, _D_AT = _BITS(WRITE.bit_length() - 1), _BITS(DIRTY.bit_length() - 1)
 _PL = _BITS(PRESENT | LARGE)
 _NOT_SIMPLE, _NOT_SAVED = _BITS(SPECIAL | LARGE), _BITS(~SAVED_DIRTY % (1 << 64))
+_LARGE, _THREE_BITS = _BITS(LARGE), 7
 _FRAME, _SHIFT = _BITS(FRAME_MASK), _BITS(FRAME_SHIFT)
 _NEW_LEAF = _BITS(LEAF | WRITE | DIRTY)
 _ONE = _BITS(1)
@@ -194,14 +225,137 @@ def load(words, bits, directory, table, first, given, written, pages, places, st
 
 
 @part
-def run(memory, rules, lists, state, clock, horizon):
+def ways_of(tlb, which, level, page):
+    """Return where the set begins and ends in which page `page` of a level would be."""
+    cache = tlb.caches[_BITS(which)]
+    start = _BITS(cache[START] + (page + level & cache[MASK]) * cache[WAYS])
+    return start, start + _BITS(cache[WAYS])
+
+
+@part
+def use(entries, start, end, key, bits):
+    """Put an entry first in its set, in place of the last if it was not there; return it, or 0 then.
+
+    The others up to its place move on by one as they are looked at. `bits` are those that a key leaves open.
+    """
+    before = key
+    for at in range(start, end):
+        entry = entries[at]
+        entries[at] = before
+        if _BITS(entry ^ key) <= _BITS(bits):
+            entries[start] = entry
+            return entry
+        before = entry
+    return np.int64(0)
+
+
+@part
+def tagged(tlb, core, level, page):
+    """Return the entry of a leaf or of an upper level for the address space that a core runs."""
+    asid = tlb.cores[core, SLOT] + 1
+    return (page >> tlb.shifts[_BITS(level)]) << PAGE_AT | level << LEVEL_AT | asid << ASID_AT
+
+
+@part
+def leaf_level(memory, tlb, core, page):
+    """Return the level of the large leaf that maps a page."""
+    shifts, level = tlb.shifts, len(tlb.shifts) - 1
+    bits = shifts[2]
+    row = tlb.cores[core, ROOT]
+    while True:
+        word = memory.words[_BITS(row << bits | page >> shifts[_BITS(level)] & ((1 << bits) - 1))]
+        if word & _LARGE:
+            return level
+        row, level = np.int64(frame(word)), level - 1
+
+
+@part
+def walk(tlb, core, level, page):
+    """Return the loads of a walk, as `Tlbs._walk` does."""
+    upper, top = level + 1, len(tlb.shifts) - 1
+    while upper <= top:
+        wanted = tagged(tlb, core, upper, page)
+        start, end = ways_of(tlb, UPPER, upper, wanted >> PAGE_AT)
+        if use(tlb.entries[core], start, end, wanted, 0):
+            break
+        upper += 1
+    return upper - level
+
+
+@part
+def translate(memory, tlb, core, page, word, write):
+    """Look up a page that entry `word` permits to access, as `Tlbs.translate` does."""
+    entries, level, second = tlb.entries[core], np.int64(1), np.int64(SECOND)
+    if word & _LARGE:
+        level = leaf_level(memory, tlb, core, page)
+        second += level // SECOND
+    key, step = tagged(tlb, core, level, page), np.int64(0)
+    first, end = ways_of(tlb, level - 1, level, key >> PAGE_AT)
+    second, second_end = ways_of(tlb, second, level, key >> PAGE_AT)
+    found = use(entries, first, end, key, 1)
+    if not found:
+        step = np.int64(1)
+        found = use(entries, second, second_end, key, 1)
+        if not found:
+            found = key | np.int64(word >> _W_AT & _ONE)
+            entries[second] = found
+            step += walk(tlb, core, level, page)
+        entries[first] = found
+    if np.int64(write) > found & 1:
+        return np.int64(REFUSED)
+    if step == 1:
+        tlb.cores[core, FOUND] += 1
+    elif step:
+        tlb.cores[core, LOADS] += step - 1
+    return step
+
+
+@part
+def take_out(tlb, core, which, level, page):
+    """Take what leads to a page out of the set of its `level`; what is behind it moves up."""
+    entries, asid = tlb.entries[core], tlb.cores[core, SLOT] + 1
+    start, end = ways_of(tlb, which, level, page >> tlb.shifts[_BITS(level)])
+    to = start
+    for at in range(start, end):
+        entry = entries[at]
+        below = tlb.shifts[_BITS(entry >> LEVEL_AT & _THREE_BITS)]
+        leads = entry >> PAGE_AT == page >> below and entry >> ASID_AT & _THREE_BITS == asid
+        entries[to] = entry
+        to += _BITS(not leads)
+    for at in range(to, end):
+        entries[at] = 0
+
+
+@part
+def forget(tlb, core, page):
+    """Take out what leads to a page, as `Tlbs.fault` does."""
+    for level in range(1, SECOND + 1):
+        take_out(tlb, core, level - 1, level, page)
+        take_out(tlb, core, SECOND + level // SECOND, level, page)
+    for level in range(2, len(tlb.shifts)):
+        take_out(tlb, core, UPPER, level, page)
+
+
+@part
+def shoot_down(tlb, core, page):
+    """Take out, wherever it runs, what leads to a page of a core's address space, as `Tlbs.drop` does."""
+    root = tlb.cores[core, ROOT]
+    tlb.generations[_BITS(root)] += 1
+    for other in range(_BITS(len(tlb.cores))):
+        if tlb.cores[other, ROOT] == root:
+            forget(tlb, other, page)
+
+
+@part
+def run(memory, rules, lists, tlb, state, core, clock, horizon, translated):
     """Let hits of a core run from `clock`, up to a fault, the end, the time limit or the horizon.
 
-    Return its state and its clock then. Entries are asked for `AHEAD` accesses ahead, the sharers of
+    Return its state and its clock then. `translated` says whether there are TLBs, and is known when this is
+    compiled. Entries are asked for `AHEAD` accesses ahead, the sharers of
     read-only ones `_NEAR`.
     """
     words, row = memory.words, _BITS(state[ROW])
-    places, earliest = lists.places[row], lists.earliest
+    places, pages, earliest = lists.places[row], lists.pages[row], lists.earliest
     at, end, limit = _BITS(state[POSITION]), _BITS(state[END]), state[LIMIT]
     start, until, paced, stage = at, min(limit, horizon), state[PACED], RUNNING
     while at < end:
@@ -225,7 +379,14 @@ def run(memory, rules, lists, state, clock, horizon):
             prefetch(memory.sharers, frame(near))
         if word & marked != marked:
             words[place >> _ONE] = word | marked
-        clock = begin + rules.hit_ps
+        cost = rules.hit_ps
+        if translated:
+            step = translate(memory, tlb, core, pages[at], word, write)
+            if step == REFUSED:
+                clock, stage = begin, FAULTING
+                break
+            cost = tlb.prices[_BITS(step)]
+        clock = begin + cost
         at += _ONE
     state[HITS] += np.int64(at - start)
     state[POSITION] = np.int64(at)
@@ -327,8 +488,8 @@ def decide(memory, flips, state, slot, write, page, now):
     """Begin a fault as `cowmodel.kernel.fault.begin` does; return its kind, or what else it is."""
     counters, word = memory.counters, memory.words[slot]
     needed = _P | write << _W_AT
-    if word & needed == needed:  # others have seen to it since
-        return np.int64(SPURIOUS if now > state[CLOCK] else _PERMITTED)
+    if word & needed == needed:  # others have seen to it since, or a TLB refuses it
+        return np.int64(SPURIOUS if now > state[CLOCK] or state[STRICT] else _PERMITTED)
     if not write or slot == _BITS(len(memory.words) - 1) or word & _NOT_SIMPLE:
         return np.int64(_RARE)
     if word & _P:
@@ -400,7 +561,7 @@ def end_fault(costs, tables, told, state, core, now, ready, row, page, kind):
 
 
 @part
-def turn(memory, rules, lists, free, told, state, core, now):
+def turn(memory, rules, lists, tlb, free, told, state, core, now, translated):
     """Do what is due now of a core's fault; return its state and its clock then.
 
     RUNNING says that the access is to be executed again; IDLE that the fault is rare, and nothing done.
@@ -410,6 +571,8 @@ def turn(memory, rules, lists, free, told, state, core, now):
     slot, ready = place >> _ONE, now
     if state[STATE] == FAULTING:
         state[BEGAN], state[HITS] = state[CLOCK], 0
+        if translated:
+            forget(tlb, core, page)
         kind = decide(memory, rules.flips, state, slot, place & _ONE, page, now)
         if kind == _PENDING:
             waited = wait(free.memory, 0, now, rules.transfer_ps) if rules.transfer_ps else np.int64(0)
@@ -419,14 +582,16 @@ def turn(memory, rules, lists, free, told, state, core, now):
         ready += costs[_BITS(max(kind, FLIP)), _PREPARED]
     else:
         kind = commit(memory, rules.flips, state, slot)
+        if translated and kind in (COPY, COPY_AND_FREE):
+            shoot_down(tlb, core, page)
     if kind == _RARE:
         return IDLE, now
     table = slot >> _BITS(rules.bits)
     return RUNNING, end_fault(costs, free.tables, told, state, core, now, ready, table, page, kind)
 
 
-@compiled(_PAIR(_MEMORY, _RULES, _LISTS, _FREE, _TOLD, _ROWS, _ROWS, types.int64))
-def advance(memory, rules, lists, free, told, cores, tree, horizon):
+@part
+def go_on(memory, rules, lists, tlb, free, told, cores, tree, horizon, translated):
     """Make all accesses that begin before `horizon`; return what ended it and the core concerned."""
     for core in range(_BITS(len(tree) >> 1)):
         state = cores[core]
@@ -445,10 +610,18 @@ def advance(memory, rules, lists, free, told, cores, tree, horizon):
         if stage != RUNNING:
             if len(told.log) and told.logged[0] == len(told.log):
                 return np.int64(LOG_FULL), np.int64(-1)
-            stage, clock = turn(memory, rules, lists, free, told, state, core, now)
+            stage, clock = turn(memory, rules, lists, tlb, free, told, state, core, now, translated)
             if stage == IDLE:
                 return np.int64(RARE), np.int64(core)
         if stage == RUNNING:
-            stage, clock = run(memory, rules, lists, state, clock, until)
+            stage, clock = run(memory, rules, lists, tlb, state, core, clock, until, translated)
         state[STATE], state[CLOCK] = stage, clock
         climb(tree, core, key(lists, state, stage, clock))
+
+
+@compiled(_PAIR(_MEMORY, _RULES, _LISTS, _TLB, _FREE, _TOLD, _ROWS, _ROWS, types.int64))
+def advance(memory, rules, lists, tlb, free, told, cores, tree, horizon):
+    """Make all accesses that begin before `horizon`; return what ended it and the core concerned."""
+    if len(tlb.cores):  # once here, so that what has no TLB is as quick as if there were none
+        return go_on(memory, rules, lists, tlb, free, told, cores, tree, horizon, True)
+    return go_on(memory, rules, lists, tlb, free, told, cores, tree, horizon, False)

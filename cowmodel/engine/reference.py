@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cowmodel.engine.burst import NEVER_PS, Burst, Completion, Observer
+from cowmodel.engine.common import access_prices
 from cowmodel.engine.contention import Contention
 from cowmodel.engine.handler import FaultHandler
+from cowmodel.hardware.tlb import REFUSED
 from cowmodel.kernel.fault import Pending
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
@@ -63,7 +65,7 @@ class ReferenceEngine:
     ) -> None:
         self._kernel = kernel
         self._handler = FaultHandler(kernel, price, observer, contention)
-        self._hit_ps = price(Work(hits=1))
+        self._prices = access_prices(kernel, price)
         self._runs: dict[int, _Run] = {}
 
     def start(self, core: int, burst: Burst, clock_ps: int, limit_ps: int) -> None:
@@ -107,8 +109,8 @@ class ReferenceEngine:
             assert run.began_ps is not None
             over = self._handler.commit(run.core, burst.process, vpn, run.pending, run.began_ps, now)
             run.clock_ps, run.pending, run.began_ps = over, None, None
-        elif run.began_ps is None and self._kernel.touch(burst.process, vpn, written > 0):
-            run.clock_ps = now + self._hit_ps
+        elif run.began_ps is None and (step := self._step(run, vpn, written > 0)) != REFUSED:
+            run.clock_ps = now + self._prices[step]
             burst.done += 1
             burst.process.written_bytes += written
             self._kernel.written_bytes += written
@@ -118,3 +120,10 @@ class ReferenceEngine:
             began = now if run.began_ps is None else run.began_ps
             over, run.pending = self._handler.begin(run.core, burst.process, vpn, written > 0, began, now)
             run.clock_ps, run.began_ps = over, began if run.pending else None
+
+    def _step(self, run: _Run, vpn: int, write: bool) -> int:
+        """Try an access; return the step at which it was translated, or REFUSED if it faults."""
+        process = run.burst.process
+        if not self._kernel.touch(process, vpn, write):
+            return REFUSED
+        return self._kernel.tlbs.translate(run.core, process.memory.page_table, vpn, write)

@@ -1,8 +1,8 @@
 """A configuration: one complete TOML file in four sections, checked before anything runs.
 
 ===============  ======================================================================
-``[machine]``    paging, memory, cores, quantum, costs, engine; what cores wait for, if not as
-                 usual: page_table_locks, mmap_locks, bandwidth
+``[machine]``    paging, memory, cores, quantum, costs, engine; where not as usual: tlb, and what
+                 cores wait for: page_table_locks, mmap_locks, bandwidth
 ``[policy]``     copy
 ``[workload]``   name, and what the workload of that name asks for
 ``[run]``        seed, sample_every, record_faults
@@ -88,6 +88,9 @@ class MachineTable(Parameters):
     quantum: Period = Field(description="time slice of a process where processes share a core")
     costs: Annotated[Path, Preset("a name from `cowmodel list costs` or a TOML file")]
     engine: Annotated[str, Listed("a name from `cowmodel list engines`", "ENGINES")]
+    tlb: Annotated[bool, Expected("true or false")] = Field(
+        default=False, description="true for a TLB in each core, whose misses are priced apart from hits"
+    )
     page_table_locks: bool = Field(True, description="true if a fault holds the lock of its table page")
     mmap_locks: bool = Field(True, description="true if faults wait for a verb that changes mappings")
     bandwidth: Bandwidth | None = Field(None, description="what all cores together copy or zero in a second")
@@ -137,8 +140,14 @@ class Configuration:
 
 
 SECTIONS: dict[str, type[Parameters]] = {"machine": MachineTable, "policy": PolicyTable, "run": RunTable}
-OPTIONAL = [f"machine.{key}" for key, field in MachineTable.model_fields.items() if not field.is_required()]
 TABLES = ("machine", "policy", "workload", "run")
+OPTIONAL = tuple(
+    f"{section}.{key}"
+    for section, model in SECTIONS.items()
+    for key, field in model.model_fields.items()
+    if not field.is_required()
+)
+"""Paths that a document may lack and a setting may add."""
 
 
 def load(path: Path, settings: Iterable[str] = ()) -> Configuration:

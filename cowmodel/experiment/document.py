@@ -31,7 +31,7 @@ def document(path: Path, settings: Iterable[str] = (), optional: Iterable[str] =
     settings : iterable of str
         Changes as ``path=value``, in order.
     optional : iterable of str
-        Paths that need not be in the file.
+        Paths that it may lack and a setting may add.
 
     Raises
     ------
@@ -114,14 +114,14 @@ def changed(
     where : str
         Put before each path in messages.
     optional : iterable of str
-        Paths that need not be in the document.
+        Paths that its tables may lack.
 
     Raises
     ------
     ConfigError
         If any other path is not in the document, with one line for each.
     """
-    known = [*paths(table), *optional]
+    known = [*paths(table), *(path for path in optional if isinstance(table.get(path.split(".")[0]), dict))]
     unknown = [suggest(f"{where}{path}", path, known) for path in values if path not in known]
     if unknown:
         raise ConfigError("\n".join(unknown))

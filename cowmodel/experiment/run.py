@@ -11,9 +11,10 @@ from cowmodel.cost.model import load_preset
 from cowmodel.engine.contention import Contention
 from cowmodel.errors import SimulationError
 from cowmodel.experiment.config import Configuration
+from cowmodel.hardware.tlb import TlbGeometry
 from cowmodel.kernel.fault import COPY, FLIP, KINDS
 from cowmodel.kernel.kernel import Kernel
-from cowmodel.kernel.work import Work
+from cowmodel.kernel.work import OF_TLBS, Work
 from cowmodel.machine import Machine
 from cowmodel.program import start
 from cowmodel.records import ActionRow, MemoryRow, Records
@@ -86,6 +87,7 @@ def build(configuration: Configuration) -> Machine:
         configuration.run.sample_every,
         configuration.run.record_faults,
         Contention(hardware.page_table_locks, hardware.mmap_locks, hardware.bandwidth),
+        tlb=TlbGeometry() if hardware.tlb else None,
     )
 
 
@@ -93,6 +95,7 @@ def summarise(machine: Machine, records: Records) -> dict[str, Any]:
     """Return the numbers of a run that has ended."""
     forks = [row for row in records.actions if row.action == "fork"]
     kinds, costs, work = _faults(machine, records)
+    idle = () if machine.tlb else OF_TLBS
     copies = sum(kinds[kind] for kind in COPY), sum(row.allocations for row in forks)
     flips = sum(kinds[kind] for kind in FLIP)
     copied = {
@@ -114,8 +117,8 @@ def summarise(machine: Machine, records: Records) -> dict[str, Any]:
         "write_amplification": sum(copied.values()) / written if written else None,
         "peak_bytes": _peaks(machine),
         "accounting": _accounting(records),
-        "work": work._asdict(),
-        "assumed_prices": machine.costs.assumed,
+        "work": {field: count for field, count in work._asdict().items() if field not in idle},
+        "assumed_prices": [field for field in machine.costs.assumed if field not in idle],
     }
 
 

@@ -19,6 +19,7 @@ from cowmodel.hardware.paging import (
     PRESENT,
     SPECIAL,
     TABLE,
+    WRITE,
     Numbers,
     Words,
     frame_of,
@@ -96,6 +97,13 @@ class PageTable:
                 break
             row = (word & FRAME_MASK) >> FRAME_SHIFT
         return NO_SLOT
+
+    def leaf(self, vpn: int) -> tuple[int, bool]:
+        """Return the level of the leaf that maps `vpn`, and whether it is writable."""
+        level = self._geometry.leaf_levels[-1]
+        while not (word := self._arena.words[self.walk(vpn, level)]) & LARGE and level > 1:
+            level -= 1
+        return level, bool(word & WRITE)
 
     def slots(self, vpns: Numbers, level: int) -> Numbers:
         """Return the slots for `vpns` in tables of `level`, NO_SLOT where there is no such table.

@@ -150,6 +150,7 @@ def commit(kernel: KernelState, process: Process, pending: Pending) -> Fault:
     flat[slot] = with_frame(new, leaf_bits(vma.level, write))[0]
     if not seen:
         return Fault(kind, work)
+    kernel.tlbs.drop(process.memory.page_table.root, np.array([vpn]))
     others, old = process.memory.other_cores, frame_of(np.array([seen], np.uint64))
     if kind == "zero_replace":
         return Fault(kind, work + replaced(others, frees=0))

@@ -29,6 +29,7 @@ def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace,
     kernel.frames.require(_demand(kernel, parent, written))
     written.sort(key=lambda vma: vma.level, reverse=True)  # the order in which room was asked for
     parent.family.changes += 1
+    kernel.tlbs.flush(parent.page_table.root)
     child = AddressSpace(PageTable(kernel.arena), parent.family)
     child.vmas = [vma.duplicate() for vma in parent.vmas]
     work = Work(forks=1, flushes=1, shootdowns=parent.other_cores, vmas=len(parent.vmas), pgd_tables=1)
@@ -116,5 +117,6 @@ def _cut(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: in
 def exit_space(kernel: KernelState, space: AddressSpace) -> Work:
     """Let go of everything that `space` maps, and of its tables."""
     work = unmap(kernel, space, 0, kernel.geometry.user_pages)
+    kernel.tlbs.end(space.page_table.root)
     space.page_table.free_root()
     return work

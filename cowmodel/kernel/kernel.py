@@ -170,7 +170,13 @@ class Kernel(KernelState):
         if first % leaf or pages % leaf:
             raise SimulationError(f"process {process.pid} unmaps part of a huge page of {leaf} base pages")
         start, leafs = vma.first + first, pages // leaf
-        flush = Work(invalidations=leafs) if leafs <= FLUSH_CEILING else Work(flushes=1)
+        root = process.memory.page_table.root
+        if leafs <= FLUSH_CEILING:
+            flush = Work(invalidations=leafs)
+            self.tlbs.drop(root, np.arange(start, start + pages, leaf))
+        else:
+            flush = Work(flushes=1)
+            self.tlbs.flush(root)
         flush += Work(mappings=1, shootdowns=process.memory.other_cores)
         return flush + unmap(self, process.memory, start, start + pages)
 

@@ -4,6 +4,7 @@ from cowmodel.errors import ConfigError
 from cowmodel.hardware.arena import Arena
 from cowmodel.hardware.frames import MOST_FRAMES, FrameTable
 from cowmodel.hardware.paging import Geometry
+from cowmodel.hardware.tlb import NoTlbs
 from cowmodel.kernel.choices import CopyPolicy
 from cowmodel.kernel.passes import Passes
 from cowmodel.kernel.process import Process
@@ -26,6 +27,8 @@ class KernelState:
     arena : Arena
     passes : Passes
         How runs of entries are handled; an engine may put faster ones in their place.
+    tlbs : NoTlbs
+        Of the cores, which are told when a translation is no longer true; a machine may put real ones here.
     processes : dict of int to Process
         By pid; exited ones stay until their parent has waited for them.
     everyone : list of Process
@@ -40,6 +43,7 @@ class KernelState:
         self.frames = FrameTable(memory_bytes // geometry.page_bytes - 1)
         self.arena = Arena(geometry, self.frames)
         self.passes = Passes(self.arena, self.frames)
+        self.tlbs = NoTlbs()
         self.processes: dict[int, Process] = {}
         self.everyone: list[Process] = []
         self.written_bytes = 0

@@ -41,6 +41,9 @@ class Work(NamedTuple):
         Leafs given back to the frame allocator.
     switches : int
         Times a core went from one process to another.
+    tlb_hits, walk_loads : int
+        Hits that the second level of a TLB translated; loads from page tables by walks. Both are 0 where no
+        TLBs are modelled: the price of hits stands for them then.
 
     Examples
     --------
@@ -77,6 +80,8 @@ class Work(NamedTuple):
     drops: int = 0
     frees: int = 0
     switches: int = 0
+    tlb_hits: int = 0
+    walk_loads: int = 0
 
     def __add__(self, other: "Work") -> "Work":  # type: ignore[override]  # sums, not concatenation
         """Return the work of both."""
@@ -89,6 +94,7 @@ class Work(NamedTuple):
 
 
 NOTHING = Work()
+OF_TLBS = ("tlb_hits", "walk_loads")  # counted where TLBs are modelled
 
 _ENTRIES = ("", "pte_entries", "pmd_entries", "pud_entries")
 _TABLES = ("", "pte_tables", "pmd_tables", "pud_tables", "p4d_tables")

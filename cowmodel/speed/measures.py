@@ -10,9 +10,9 @@ from statistics import median
 
 import numpy as np
 
+from cowmodel.hardware.tlb import TlbGeometry
 from cowmodel.speed import commands, large, naive, running_kernel
 from cowmodel.speed.rounds import Contestant, Contestants, Measure
-from cowmodel.speed.running_kernel import CannotMeasure
 from cowmodel.speed.worlds import PAGE_BYTES, family, fork_and_write, permutations, strangers
 
 MIB, GIB, TIB = 1 << 20, 1 << 30, 1 << 40
@@ -122,9 +122,14 @@ def _forked(size_bytes: int, processes: int) -> list[float]:
     return commands.numbers(large.forked, size_bytes, processes)
 
 
-def with_tlb() -> Contestants:
+def with_tlb(size_bytes: int) -> Contestants:
     """Write to random resident pages with a TLB in each core, in millions a second."""
-    raise CannotMeasure("the machine has no TLB model")
+    order = np.random.default_rng([2, 0]).integers(size_bytes // PAGE_BYTES, size=1 << 20)
+
+    def millions_a_second() -> float:
+        return len(order) / strangers("compiled", size_bytes, [order], TlbGeometry()).cpu_s / 1e6
+
+    return nullcontext({"compiled": millions_a_second})
 
 
 def command(*words: str) -> Contestants:
@@ -170,7 +175,8 @@ USUAL = (
     Measure("simulated / CPU time: faults, 8 cores", "x", "x", 5, 10, partial(elapsed, 8, 64 * MIB)),
     _fork("16 GiB", 2, 1.3, 16 * GIB),
     _limit("memory a mapped page: 16 GiB, 2 processes", "B", 14, 12.6, partial(forked, 16 * GIB, 2, 1), 1),
-    Measure("uniform writes with a TLB", "M/s", "M/s", 30, 90, with_tlb),
+    Measure("uniform writes with a TLB, 64 MiB", "M/s", "M/s", 30, 90, partial(with_tlb, 64 * MIB)),
+    Measure("uniform writes with a TLB, 1 GiB", "M/s", "M/s", 30, 90, partial(with_tlb, GIB)),
     _limit("start-up: cowmodel --help", "s", 0.060, 0.030, partial(command, "-m", "cowmodel", "--help"), 5),
     _limit("start-up: small reference run", "s", 0.35, 0.25, partial(command, *_SMALL_RUN, *_REFERENCE), 5),
     _limit("start-up: small compiled run", "s", 1.0, 0.8, partial(command, *_SMALL_RUN), 5),

@@ -18,6 +18,7 @@ import numpy as np
 from cowmodel.catalog import COSTS, ENGINES, PAGINGS
 from cowmodel.cost.model import load_preset
 from cowmodel.hardware.paging import Numbers
+from cowmodel.hardware.tlb import TlbGeometry
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
@@ -45,10 +46,10 @@ def compiled_linux() -> Kernel:
     return kernel
 
 
-def machine(engine: str, cores: int) -> Machine:
+def machine(engine: str, cores: int, tlb: TlbGeometry | None = None) -> Machine:
     """Return a machine that counts faults but does not list them."""
     costs = load_preset(COSTS["vm-linux6.18"])
-    return Machine(linux(), costs, ENGINES[engine], cores, _QUANTUM_PS, record_faults=False)
+    return Machine(linux(), costs, ENGINES[engine], cores, _QUANTUM_PS, record_faults=False, tlb=tlb)
 
 
 def loaded(kernel: Kernel, size_bytes: int) -> tuple[Process, Vma]:
@@ -122,9 +123,11 @@ def family(engine: str, size_bytes: int, orders: Sequence[Numbers]) -> Span:
     return span
 
 
-def strangers(engine: str, size_bytes: int, orders: Sequence[Numbers]) -> Span:
+def strangers(
+    engine: str, size_bytes: int, orders: Sequence[Numbers], tlb: TlbGeometry | None = None
+) -> Span:
     """Let processes that share nothing write to resident heaps of their own."""
-    span = Span(machine(engine, len(orders)))
+    span = Span(machine(engine, len(orders), tlb))
 
     def main(program: Program, heap: Vma, order: Numbers) -> Activity:
         with span.measured():

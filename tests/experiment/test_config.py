@@ -9,7 +9,7 @@ from cowmodel import catalog
 from cowmodel.errors import ConfigError
 from cowmodel.experiment.config import load
 from cowmodel.experiment.document import document, parse_settings
-from cowmodel.experiment.run import build
+from cowmodel.experiment.run import build, simulate
 
 Edit = Callable[[Path, str, str], None]
 
@@ -51,8 +51,33 @@ def test_a_misspelled_key_gets_a_suggestion_and_the_right_one_is_missing(config:
     assert complaints(config) == [
         "configs/tree.toml: machine.memory: missing; expected a size such as '4 KiB': physical memory",
         "configs/tree.toml: machine.memry: unknown key: no 'memry' among paging, memory, cores, "
-        "quantum, costs, engine, page_table_locks, mmap_locks, bandwidth; did you mean 'memory'?",
+        "quantum, costs, engine, tlb, page_table_locks, mmap_locks, bandwidth; did you mean 'memory'?",
     ]
+
+
+def test_a_tlb_is_modelled_only_where_the_file_or_a_setting_says_so(config: Path, edit: Edit) -> None:
+    assert not load(config).machine.tlb
+    assert load(config, ["machine.tlb=true"]).machine.tlb
+    edit(config, 'engine = "reference"', 'engine = "reference"\ntlb = true')
+    assert load(config).machine.tlb
+
+
+def test_a_tlb_is_true_or_false(config: Path) -> None:
+    assert complaints(config, "machine.tlb=2") == [
+        "configs/tree.toml with --set machine.tlb=2: machine.tlb: expected true or false, got 2"
+    ]
+
+
+def test_a_summary_counts_and_prices_translations_only_with_a_tlb(config: Path) -> None:
+    without, with_tlb = (
+        simulate(load(config, settings), 0).summary for settings in ([], ["machine.tlb=true"])
+    )
+    translations = {"tlb_hits", "walk_loads"}
+
+    assert not translations & {*without["work"], *without["assumed_prices"]}
+    assert translations <= {*with_tlb["assumed_prices"]}
+    assert with_tlb["work"]["walk_loads"] > 0
+    assert with_tlb["faults"] == without["faults"]
 
 
 def test_a_wrong_unit_is_named_with_the_units_there_are(config: Path, edit: Edit) -> None:

@@ -15,6 +15,7 @@ from cowmodel.cost.model import CostModel, Price, load_preset
 from cowmodel.engine.contention import Contention
 from cowmodel.errors import ConfigError
 from cowmodel.hardware.frames import FREED
+from cowmodel.hardware.tlb import Cache, TlbGeometry
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.work import Work
@@ -25,8 +26,18 @@ ROUND = CostModel(  # prices of few digits, so that many things happen at the sa
     "round",
     "none",
     {field: Price(value, "assumed") for field, value in Work()._asdict().items()}
-    | {name: Price(100, "assumed") for name in ("hits", "forks", "exits")}
-    | {name: Price(200, "assumed") for name in ("traps", "switches", "waits")},
+    | {name: Price(100, "assumed") for name in ("hits", "forks", "exits", "walk_loads")}
+    | {name: Price(200, "assumed") for name in ("traps", "switches", "waits", "tlb_hits")},
+)
+
+TLBS = (
+    TlbGeometry(),
+    TlbGeometry(
+        (Cache(8, 2), Cache(2, 1), Cache(1, 1)), (Cache(16, 4), Cache(2, 2)), upper=Cache(6, 3), asids=2
+    ),
+    TlbGeometry(
+        (Cache(4, 4), Cache(1, 1), Cache(1, 1)), (Cache(4, 1), Cache(1, 1)), upper=Cache(2, 2), asids=1
+    ),
 )
 
 
@@ -46,7 +57,10 @@ def world(seed: int, engine: str) -> Machine:
         else None,
     )
     kernel = Kernel(paging, 1 << 28, policy)
-    machine = Machine(kernel, costs, ENGINES[engine], cores, quantum, sample_ps, contention=contention)
+    tlb = TLBS[seed // 4 % len(TLBS)] if seed % 4 == 0 else None
+    machine = Machine(
+        kernel, costs, ENGINES[engine], cores, quantum, sample_ps, contention=contention, tlb=tlb
+    )
     start(machine, lambda program: life(program, int(seed), int(rng.integers(1, 4)), ()))
     machine.run()
     return machine
@@ -136,6 +150,7 @@ def seen(machine: Machine) -> dict[str, object]:
         "frames": kernel.frames.counters.tolist(),
         "freed": kernel.frames.freed[: kernel.frames.counters[FREED]].tolist(),
         "processes": [(p.pid, dict(p.faults), p.copied_bytes, p.written_bytes) for p in kernel.everyone],
+        "tlbs": [kernel.tlbs.entries.tolist(), kernel.tlbs.cores.tolist()],
         "entries": hashlib.sha256(kernel.arena.rows[:512].tobytes()).hexdigest(),
     }
 

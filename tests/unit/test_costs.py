@@ -141,7 +141,7 @@ BAD = {
         " searches, invalidations, flushes, shootdowns, forks, threads, spawns, execs, exits, waits,"
         " mappings, vmas, pte_entries,"
         " pmd_entries, pud_entries, pte_tables, pmd_tables, pud_tables, p4d_tables, pgd_tables, drops,"
-        " frees, switches; did you mean 'hits'?",
+        " frees, switches, tlb_hits, walk_loads; did you mean 'hits'?",
     ),
     "a missing price": Bad(
         'extends = "vm-linux6.18"\n',
