@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from cowmodel.report.style import TWO_COLUMNS_IN, series_style
 
@@ -41,6 +42,8 @@ def _bars(axes: Axes, measures: pd.DataFrame) -> None:
     axes.set_yticks(places, labels)
     axes.tick_params(axis="y", labelsize=5.5, length=0)
     axes.set(xscale="log", xlabel="times better than what must hold", ylim=(-0.8, len(measures) - 0.2))
+    axes.set_xticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(axis="y", visible=False)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)
 
