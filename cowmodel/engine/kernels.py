@@ -103,8 +103,8 @@ class Rules(NamedTuple):
 class Lists(NamedTuple):
     """Bursts, one a row: pages, places (slot * 2 + 1 for a write), times before which they do not begin.
 
-    `directories` is what `PageTable.directory` says of the process; a slot that it does not know is the
-    last of the arena, where nothing ever is.
+    `directories` is what `directory` says of the process; a slot that it does not know is the last of the
+    arena, where nothing ever is.
     """
 
     pages: Any
@@ -178,7 +178,11 @@ def frame(word):
 
 @compiled(types.void(types.uint64[::1], _ROW, types.int64, types.int64, _ROW))
 def directory(words, shifts, root, first, places):
-    """Say, from table `first` of level 1 on, where leafs are, as `PageTable.directory` does."""
+    """Say, from table `first` of level 1 on, where leafs are: twice a slot, and 1 if pages count from there.
+
+    That is the first entry of the table; else it is the slot of a large leaf, or the last of the arena for
+    nothing.
+    """
     top, bits = len(shifts) - 1, shifts[2]
     for at in range(_BITS(len(places))):
         page, here = (first + np.int64(at)) << bits, top
@@ -188,32 +192,32 @@ def directory(words, shifts, root, first, places):
             here -= 1
             slot = np.int64(frame(word)) << bits | page >> shifts[here] & ((1 << bits) - 1)
             word = words[_BITS(slot)]
-        places[at] = slot if here == 1 else -2 - slot if word & _PL == _PL else -1
+        if here > 1 and word & _PL != _PL:
+            slot = len(words) - 1
+        places[at] = slot << 1 | np.int64(here == 1)
 
 
 @part
-def find(words, bits, directory, first, page):
+def find(bits, directory, first, page):
     """Return the slot of the leaf for `page`, or the last slot where there is none."""
     place = directory[_BITS((page >> bits) - first)]
-    if place >= 0:
-        return place + (page & ((np.int64(1) << bits) - 1))
-    return -2 - place if place < -1 else np.int64(len(words) - 1)
+    return (place >> 1) + (page & ((np.int64(1) << bits) - 1) & -(place & 1))
 
 
 @part
-def find_anew(words, bits, lists, state, at):
+def find_anew(bits, lists, state, at):
     """Return the slot for an access that had none so far."""
     row = _BITS(state[ROW])
-    return _BITS(find(words, bits, lists.directories[row], state[FIRST], lists.pages[row, at]))
+    return _BITS(find(bits, lists.directories[row], state[FIRST], lists.pages[row, at]))
 
 
 @compiled(
     types.void(
-        *(types.uint64[::1], types.int64, _ROW, types.int64, types.int64),
+        *(types.int64, _ROW, types.int64, types.int64),
         *(_READ, _READ, _ROW, _ROW, types.int64),
     )
 )
-def load(words, bits, directory, table, first, given, written, pages, places, start):
+def load(bits, directory, table, first, given, written, pages, places, start):
     """Put the accesses of a burst, from `start` on, into a row of `Lists`, with their slots.
 
     `given` are pages, numbered from `first`; `directory` begins at `table` of level 1.
@@ -221,7 +225,7 @@ def load(words, bits, directory, table, first, given, written, pages, places, st
     for at in range(_BITS(start), _BITS(len(given))):
         page = first + given[at]
         pages[at] = page
-        places[at] = find(words, bits, directory, table, page) << 1 | np.int64(written[at] > 0)
+        places[at] = find(bits, directory, table, page) << 1 | np.int64(written[at] > 0)
 
 
 @part
@@ -367,7 +371,7 @@ def run(memory, rules, lists, tlb, state, core, clock, horizon, translated):
         needed, marked = _P | write << _W_AT, _A | write << _D_AT
         if word & needed != needed:
             if place >> _ONE == _BITS(len(words) - 1):  # there may be a table now
-                slot = find_anew(words, rules.bits, lists, state, at)
+                slot = find_anew(rules.bits, lists, state, at)
                 if slot != place >> _ONE:
                     places[at] = slot << _ONE | write
                     continue

@@ -88,7 +88,7 @@ class BurstLists:
         if self._translated.get(row) != (table, table.prunes):
             self._translated[row] = table, table.prunes
             arrays = self.arrays
-            where = self._words, self._bits, arrays.directories[row], begin
+            where = self._bits, arrays.directories[row], begin
             accesses = burst.first, burst.pages, burst.written
             kernels.load(*where, *accesses, arrays.pages[row], arrays.places[row], position)
         fills = vma and vma.written and vma.shared is None and vma.level == 1

@@ -70,7 +70,7 @@ class PageTable:
     tables : list of int
         Table pages of each level; `tables[level]`, entry 0 unused.
     version : int
-        Changes when a table comes or goes, so that a `directory` is no longer true.
+        Changes when a table comes or goes, so that more may be found.
     prunes : int
         Changes when a table goes, so that a slot may no longer be.
     """
@@ -113,28 +113,12 @@ class PageTable:
         vpns : int64[n]
         level : int
         """
-        return np.maximum(self._places(vpns, level), NO_SLOT)
-
-    def directory(self, first: int, last: int) -> Numbers:
-        """Return where the leafs of pages first..last are, one place for each table of level 1.
-
-        Returns
-        -------
-        int64[n]
-            The slot of the table's first entry; -1 where there is no table; -2 - slot of a large leaf.
-        """
-        span = self._geometry.table_pages(1)
-        return self._places(np.arange(first // span, last // span + 1) * span, 1)
-
-    def _places(self, vpns: Numbers, level: int) -> Numbers:
-        """Return slots for `vpns` in tables of `level`, or what is there instead, as `directory` says it."""
-        places = self.root * self._geometry.entries + self._indices(vpns, self._geometry.top)
+        slots = self.root * self._geometry.entries + self._indices(vpns, self._geometry.top)
         for lower in range(self._geometry.top - 1, level - 1, -1):
-            words = np.where(places < 0, np.uint64(0), self._arena.flat[places])
+            words = np.where(slots == NO_SLOT, np.uint64(0), self._arena.flat[slots])
             inner = frame_of(words) * self._geometry.entries + self._indices(vpns, lower)
-            below = np.where(words & np.uint64(PRESENT), inner, np.minimum(places, NO_SLOT))
-            places = np.where(words & np.uint64(LARGE), -2 - places, below)
-        return places
+            slots = np.where(words & np.uint64(PRESENT | LARGE) == PRESENT, inner, NO_SLOT)
+        return slots
 
     def tables_over(self, level: int, first: int, last: int) -> tuple[Numbers, Numbers]:
         """Return rows and first pages of the tables of `level` that cover any page of first..last."""
