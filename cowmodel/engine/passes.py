@@ -22,6 +22,7 @@ from cowmodel.hardware.frames import FREED, FRESH, PEAK, SHARERS, TABLES, USED
 from cowmodel.hardware.paging import (
     ACCESSED,
     DIRTY,
+    EXCLUSIVE,
     FRAME_MASK,
     FRAME_SHIFT,
     LARGE,
@@ -35,9 +36,9 @@ from cowmodel.hardware.paging import (
 
 _U = unsigned
 _ONE, _NIL = _U(1), _U(0)
-_P, _W, _D, _L = _U(PRESENT), _U(WRITE), _U(DIRTY), _U(LARGE)
+_P, _WE, _D, _L = _U(PRESENT), _U(WRITE | EXCLUSIVE), _U(DIRTY), _U(LARGE)
 _PL, _PS = _U(PRESENT | LARGE), _U(PRESENT | SPECIAL)
-_NOT_A, _NOT_WD = _U(~ACCESSED % (1 << 64)), _U(~(WRITE | DIRTY) % (1 << 64))
+_NOT_A, _NOT_WDE = _U(~ACCESSED % (1 << 64)), _U(~(WRITE | DIRTY | EXCLUSIVE) % (1 << 64))
 _SAVE = _U(SAVED_DIRTY.bit_length() - DIRTY.bit_length())  # from DIRTY to SAVED_DIRTY
 _FRAME, _SHIFT = _U(FRAME_MASK), _U(FRAME_SHIFT)
 _NEW_LEAF, _TABLE = _U(LEAF | WRITE | DIRTY), _U(TABLE)
@@ -156,15 +157,15 @@ def graft(words, bits, shifts, parent, child, level, first, last, freed_rows, ro
 
 @part
 def write_protect(word):
-    """Return an entry that is read-only; one that was dirty stays so, in its software bit."""
-    return word & _NOT_WD | (word & _D) << _SAVE
+    """Return an entry that is read-only and shared; one that was dirty stays so, in its software bit."""
+    return word & _NOT_WDE | (word & _D) << _SAVE
 
 
 @part
 def give(words, at, to, length):
     """Copy entries to a child, read-only and not accessed.
 
-    Return how many are used, any WRITE, and any bit in which their frames are not in order.
+    Return how many are used, any that was not shared yet, and any bit in which frames are not in order.
     """
     used, written, unlike, one = _NIL, _NIL, _NIL, words[at]
     for index in range(length):
@@ -173,7 +174,7 @@ def give(words, at, to, length):
         used += _ONE if word else _NIL
         written |= word
         unlike |= word ^ (one + (_U(index) << _SHIFT))
-    return used, written & _W, unlike & _FRAME
+    return used, written & _WE, unlike & _FRAME
 
 
 @part

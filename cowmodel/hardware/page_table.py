@@ -70,7 +70,7 @@ class PageTable:
     tables : list of int
         Table pages of each level; `tables[level]`, entry 0 unused.
     version : int
-        Changes when a table comes or goes, so that more may be found.
+        Changes when a table comes or goes, so that what was looked up may no longer be true.
     prunes : int
         Changes when a table goes, so that a slot may no longer be.
     """
@@ -170,10 +170,13 @@ class PageTable:
             block.entries[-1, max(0, (last - block.firsts[-1]) // span + 1) :] = 0
             yield block
 
-    def prune(self, first: int, last: int, floor: int, ceiling: int) -> None:
-        """Free the tables over first..last that lie inside floor..ceiling, where nothing is mapped."""
+    def prune(self, first: int, last: int, floor: int, ceiling: int, highest: int | None = None) -> None:
+        """Free the tables over first..last that lie inside floor..ceiling, where nothing is mapped.
+
+        Those above level `highest` stay.
+        """
         gone = [0] * len(self.tables)
-        for level in range(1, self._geometry.top):
+        for level in range(1, (highest or self._geometry.top - 1) + 1):
             rows, firsts = self.tables_over(level, first, last)
             idle = (firsts >= floor) & (firsts + self._geometry.table_pages(level) <= ceiling)
             self._arena.flat[self.slots(firsts[idle], level + 1)] = 0

@@ -30,7 +30,9 @@ DIRTY = 1 << 6
 LARGE = 1 << 7  # PS: this entry above level 1 is a leaf
 GLOBAL = 1 << 8
 SPECIAL = 1 << 9  # software: a frame without sharers, here the zero frame
+EXCLUSIVE = 1 << 10  # software: of a guarded entry, the frame is its owner's alone
 SOFT_DIRTY = 1 << 11  # software
+GUARDED = 1 << 57  # software: the rights of the mapping forbid to write
 SAVED_DIRTY = 1 << 58  # software: was dirty when it lost WRITE (Linux 6.6 and later)
 NO_EXECUTE = 1 << 63
 
@@ -40,6 +42,7 @@ TABLE = PRESENT | WRITE | USER | ACCESSED
 LEAF = PRESENT | USER | ACCESSED | NO_EXECUTE
 
 _SAVE_SHIFT = np.uint64(52)  # from DIRTY to SAVED_DIRTY
+_EXCLUDE_SHIFT = np.uint64(9)  # from WRITE to EXCLUSIVE
 _ALL = (1 << 64) - 1
 
 Words = NDArray[np.uint64]
@@ -134,6 +137,22 @@ def make_writable(words: Words) -> Words:
     """Return `words` with WRITE; one that was dirty when it lost it is dirty again."""
     saved = (words & np.uint64(SAVED_DIRTY)) >> _SAVE_SHIFT
     return words & np.uint64(_ALL ^ SAVED_DIRTY) | saved | np.uint64(WRITE)
+
+
+def guard(words: Words) -> Words:
+    """Return `words` of a mapping that may not be written any more; those that were writable stay exclusive.
+
+    present write dirty  ->  present guarded exclusive saved-dirty
+    """
+    guarded = write_protect(words) | np.where(words, np.uint64(GUARDED), np.uint64(0))
+    return guarded | (words & np.uint64(WRITE)) << _EXCLUDE_SHIFT
+
+
+def unguard(words: Words) -> Words:
+    """Return `words` of a mapping that may be written again; without a fault where they are exclusive."""
+    alone = words & np.uint64(EXCLUSIVE) != 0
+    words = words & np.uint64(_ALL ^ (GUARDED | EXCLUSIVE))
+    return np.where(alone, make_writable(words), words)
 
 
 def write_protect(words: Words) -> Words:

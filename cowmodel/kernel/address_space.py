@@ -5,7 +5,9 @@ shared   -> SharedObject: the frames themselves, which outlive any one mapping
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +60,10 @@ class Vma:
         The frames behind a shared mapping; None for private memory.
     offset : int
         Leaf of the shared object at `first`.
+    writable : bool
+    at_fork : {'copy', 'omit', 'wipe'}
+        What a child gets: the same, nothing, or a mapping with nothing in it (Linux: MADV_DONTFORK,
+        MADV_WIPEONFORK).
     written : bool
         Whether a page of its own was ever put in (Linux: it has an `anon_vma`). Only then does fork copy
         its entries: anything else the child can find again by itself.
@@ -72,6 +78,8 @@ class Vma:
     level: int
     shared: SharedObject | None = None
     offset: int = 0
+    writable: bool = True
+    at_fork: str = "copy"
     written: bool = False
 
     @property
@@ -88,7 +96,7 @@ class Vma:
         """Return the child's copy at fork."""
         if self.shared:
             self.shared.mappings += 1
-        return replace(self)
+        return replace(self, written=self.written and self.at_fork == "copy")
 
     def part(self, first: int, end: int, leaf_pages: int) -> "Vma":
         """Return the part from `first` to `end`, which refers to the same object."""
@@ -149,6 +157,25 @@ class AddressSpace:
     def insert(self, vma: Vma) -> None:
         """Add `vma`, which overlaps no other."""
         self.vmas.insert(bisect_left(self.vmas, vma.first, key=lambda other: other.first), vma)
+
+    def covers(self, first: int, end: int) -> bool:
+        """Return whether all pages first..end, exclusive, are mapped."""
+        return sum(min(vma.end, end) - max(vma.first, first) for vma in self.overlapping(first, end)) == (
+            end - first
+        )
+
+    def carve(self, first: int, end: int, leaf_pages: Callable[[int], int]) -> list[Vma]:
+        """Cut mappings so that none reaches over `first` or `end`; return those between."""
+        for vma in self.overlapping(first, end):
+            cuts = [vma.first, *(at for at in (first, end) if vma.first < at < vma.end), vma.end]
+            parts = [vma.part(*pair, leaf_pages(vma.level)) for pair in pairwise(cuts)]
+            if len(parts) > 1:
+                self.vmas.remove(vma)
+                for part in parts:
+                    self.insert(part)
+                if vma.shared:
+                    vma.shared.mappings += len(parts) - 1
+        return self.overlapping(first, end)
 
     def gap(self, first: int, end: int) -> tuple[int, int]:
         """Return the end of the mapping before `first` and the start of the one from `end` on."""

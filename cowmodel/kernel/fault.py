@@ -29,6 +29,8 @@ from cowmodel.hardware.page_table import NO_SLOT
 from cowmodel.hardware.paging import (
     ACCESSED,
     DIRTY,
+    EXCLUSIVE,
+    GUARDED,
     LEAF,
     SPECIAL,
     WRITE,
@@ -115,15 +117,18 @@ def begin(kernel: KernelState, process: Process, vpn: int, write: bool) -> Fault
     Raises
     ------
     SegmentationFault
-        If no mapping covers the page.
+        If no mapping covers the page, or it forbids the access.
     OutOfMemory
         If no frame is left; nothing has changed then.
     """
     space = process.memory
     vma = space.find(vpn)
-    if vma is None:
-        verb = "wrote to" if write else "read"
-        raise SegmentationFault(f"process {process.pid} {verb} page {vpn:#x}, outside its mappings")
+    if vma is None or (write and not vma.writable):
+        verb, what = (
+            "wrote to" if write else "read",
+            "in a read-only mapping" if vma else "outside its mappings",
+        )
+        raise SegmentationFault(f"process {process.pid} {verb} page {vpn:#x}, {what}")
     slot = space.page_table.walk(vpn, vma.level)
     word = kernel.arena.words[slot] if slot != NO_SLOT else 0
     if not word:
@@ -203,7 +208,7 @@ def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, wri
     new = len(heads) if vma.shared is None else int((_held(vma, heads, leaf) == 0).sum())
     kernel.frames.require(Counter({1: table.missing(vma.level, heads)}) + Counter({leaf: new}))
     made = table.grow(vma.level, heads)
-    bits = leaf_bits(vma.level, write) | (WRITE if vma.shared else 0)
+    bits = leaf_bits(vma.level, write) | _rights(vma)
     for start in range(0, len(heads), _CHUNK):
         some = heads[start : start + _CHUNK]
         pfns = _frames_for(kernel, vma, some, leaf)
@@ -212,6 +217,13 @@ def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, wri
     vma.written |= vma.shared is None and len(heads) > 0
     zeroed = new * leaf * kernel.geometry.page_bytes
     return Work(traps=len(heads), allocations=new, zeroed_bytes=zeroed) + tables_work(made)
+
+
+def _rights(vma: Vma) -> int:
+    """Return the bits of what a fault maps that does not depend on the access."""
+    if not vma.writable:
+        return GUARDED
+    return WRITE if vma.shared else 0
 
 
 def _held(vma: Vma, heads: Numbers, leaf: int) -> Numbers:
@@ -239,7 +251,7 @@ def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) ->
     vpns = np.arange(max(start, vma.first), min(start + window, vma.end))
     slots, pfns = space.page_table.slots(vpns, 1), _held(vma, vpns, 1)
     new = (slots != NO_SLOT) & (kernel.arena.flat[slots] == 0) & (pfns > 0)
-    kernel.arena.flat[slots[new]] = with_frame(pfns[new], LEAF | WRITE)
+    kernel.arena.flat[slots[new]] = with_frame(pfns[new], LEAF | _rights(vma))
     kernel.frames.share(pfns[new])
 
 
@@ -280,6 +292,7 @@ def flip_last_sharers(kernel: KernelState, vpns: Numbers, pfns: Numbers, level: 
         slots = process.memory.page_table.slots(vpns, level)
         words = np.where(slots == NO_SLOT, np.uint64(0), kernel.arena.flat[slots])
         found = (frame_of(words) == pfns) & (words & np.uint64(WRITE) == 0)
-        kernel.arena.flat[slots[found]] = make_writable(words[found])
+        guarded, flipped = words[found] & np.uint64(GUARDED) != 0, make_writable(words[found])
+        kernel.arena.flat[slots[found]] = np.where(guarded, words[found] | np.uint64(EXCLUSIVE), flipped)
         flips += int(found.sum())
     return Work(searches=len(vpns), flips=flips)

@@ -9,10 +9,11 @@ mm/memory.c.
 from collections import Counter
 
 from cowmodel.hardware.page_table import PageTable
-from cowmodel.hardware.paging import Numbers
+from cowmodel.hardware.paging import Numbers, guard
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.choices import AtFork
 from cowmodel.kernel.fault import flip_last_sharers
+from cowmodel.kernel.rights import change_entries
 from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import Work, entries_work, tables_work
 
@@ -25,14 +26,14 @@ def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace,
     OutOfMemory
         If the tables, and with an eager policy the frames, do not fit; nothing has changed then.
     """
-    written = [vma for vma in parent.vmas if vma.written]
+    written = [vma for vma in parent.vmas if vma.written and vma.at_fork == "copy"]
     kernel.frames.require(_demand(kernel, parent, written))
     written.sort(key=lambda vma: vma.level, reverse=True)  # the order in which room was asked for
     parent.family.changes += 1
     kernel.tlbs.flush(parent.page_table.root)
     child = AddressSpace(PageTable(kernel.arena), parent.family)
-    child.vmas = [vma.duplicate() for vma in parent.vmas]
-    work = Work(forks=1, flushes=1, shootdowns=parent.other_cores, vmas=len(parent.vmas), pgd_tables=1)
+    child.vmas = [vma.duplicate() for vma in parent.vmas if vma.at_fork != "omit"]
+    work = Work(forks=1, flushes=1, shootdowns=parent.other_cores, vmas=len(child.vmas), pgd_tables=1)
     for vma in written:
         work += _copy_tables(kernel, parent.page_table, child.page_table, vma)
     return child, work
@@ -50,6 +51,8 @@ def _copy_tables(kernel: KernelState, parent: PageTable, child: PageTable, vma: 
     if kernel.policy.at_fork() is AtFork.SHARE:
         return work + entries_work(vma.level, kernel.passes.share(parent, child, *run))
     entries, copied = kernel.passes.copy(parent, child, *run)
+    if not vma.writable:
+        change_entries(kernel, child, *run, guard)
     copied_bytes = copied * kernel.geometry.leaf_bytes(vma.level)
     return work + entries_work(vma.level, entries) + Work(allocations=copied, copied_bytes=copied_bytes)
 
@@ -81,13 +84,13 @@ def unmap(kernel: KernelState, space: AddressSpace, first: int, end: int) -> Wor
     space.family.changes += 1
     work = Work()
     for vma in space.overlapping(first, end):
-        work += _drop_entries(kernel, space, vma, max(first, vma.first), min(end, vma.end))
+        work += drop_entries(kernel, space, vma, max(first, vma.first), min(end, vma.end))
         work += _cut(kernel, space, vma, first, end)
     kernel.passes.prune(space.page_table, first, end - 1, *space.gap(first, end))
     return work
 
 
-def _drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: int) -> Work:
+def drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: int) -> Work:
     """Empty the entries of `vma` in first..end and let go of their frames."""
     flipped = list[Work]()
 

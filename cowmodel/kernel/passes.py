@@ -16,6 +16,7 @@ from cowmodel.hardware.frames import FrameTable
 from cowmodel.hardware.page_table import Block, PageTable
 from cowmodel.hardware.paging import (
     ACCESSED,
+    EXCLUSIVE,
     LARGE,
     Numbers,
     Words,
@@ -24,7 +25,7 @@ from cowmodel.hardware.paging import (
     write_protect,
 )
 
-_NOT_ACCESSED = np.uint64((1 << 64) - 1 ^ ACCESSED)
+_NOT_ACCESSED, _NOT_EXCLUSIVE = ~np.uint64(ACCESSED), ~np.uint64(EXCLUSIVE)
 _CHUNK = 1 << 18  # leafs filled at a time, so that temporary arrays stay small
 
 Heard = Callable[[Numbers, Numbers], None]
@@ -78,7 +79,7 @@ class Passes:
         entries = 0
         for block in parent.blocks(level, first, last):
             self._frames.share(block.pfns)
-            protected = write_protect(block.entries)  # nothing is dirty that is not writable
+            protected = write_protect(block.entries) & _NOT_EXCLUSIVE  # nothing is dirty that is not writable
             self._arena.rows[block.rows] ^= block.entries ^ protected
             entries += self._put(child, level, block, protected)
         return entries

@@ -3,12 +3,16 @@
 from cowmodel.errors import ConfigError
 from cowmodel.hardware.arena import Arena
 from cowmodel.hardware.frames import MOST_FRAMES, FrameTable
-from cowmodel.hardware.paging import Geometry
+from cowmodel.hardware.paging import Geometry, Numbers
 from cowmodel.hardware.tlb import NoTlbs
+from cowmodel.kernel.address_space import AddressSpace
 from cowmodel.kernel.choices import CopyPolicy
 from cowmodel.kernel.passes import Passes
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.work import NOTHING, Work
 from cowmodel.units import format_size
+
+FLUSH_CEILING = 33  # Linux: tlb_single_page_flush_ceiling; more pages are cheaper to flush all at once
 
 
 class KernelState:
@@ -52,6 +56,17 @@ class KernelState:
     def alive(self) -> list[Process]:
         """Processes that have not exited."""
         return [process for process in self.processes.values() if process.space]
+
+    def forget(self, space: AddressSpace, vpns: Numbers) -> Work:
+        """Throw translations of leafs at `vpns` out of all TLBs in use for `space`: few one by one."""
+        if not len(vpns):
+            return NOTHING
+        shootdowns = Work(shootdowns=space.other_cores)
+        if len(vpns) > FLUSH_CEILING:
+            self.tlbs.flush(space.page_table.root)
+            return shootdowns + Work(flushes=1)
+        self.tlbs.drop(space.page_table.root, vpns)
+        return shootdowns + Work(invalidations=len(vpns))
 
 
 def check_memory(geometry: Geometry, memory_bytes: int) -> None:

@@ -1,0 +1,44 @@
+"""Advice: what madvise and mlock do at once, and what they make a fork do later.
+
+dontneed                        the entries are emptied, the mapping stays: a next access finds nothing
+populate_read, populate_write   as if every page were read, or written, now
+wipeonfork, dontfork            a child gets the mapping empty, or not at all; keeponfork, dofork: as usual
+
+References
+----------
+Linux, mm/madvise.c; __mm_populate, mm/gup.c.
+"""
+
+import numpy as np
+
+from cowmodel.errors import SimulationError, suggest
+from cowmodel.kernel.address_space import AddressSpace
+from cowmodel.kernel.fork import drop_entries
+from cowmodel.kernel.state import KernelState
+from cowmodel.kernel.work import NOTHING, Work
+
+AT_FORK = {"wipeonfork": "wipe", "dontfork": "omit", "keeponfork": "copy", "dofork": "copy"}
+POPULATE = {"populate_read": False, "populate_write": True}
+ADVICE = ("dontneed", *POPULATE, *AT_FORK)
+
+
+def advise(kernel: KernelState, space: AddressSpace, first: int, end: int, advice: str) -> Work:
+    """Follow advice, other than to populate, about pages first..end, exclusive, all of which are mapped."""
+    if advice == "dontneed":
+        return _drop(kernel, space, first, end)
+    if advice not in AT_FORK:
+        raise SimulationError(f"madvise: {suggest('advice', advice, ADVICE)}")
+    vmas = space.carve(first, end, kernel.geometry.leaf_pages)
+    for vma in vmas:
+        vma.at_fork = AT_FORK[advice]
+    return Work(mappings=1)
+
+
+def _drop(kernel: KernelState, space: AddressSpace, first: int, end: int) -> Work:
+    """Empty the entries of pages; a table of level 1 that then has none goes, if all of it was meant."""
+    work, heads = NOTHING, np.arange(first, end)
+    space.family.changes += 1
+    for vma in space.overlapping(first, end):
+        work += drop_entries(kernel, space, vma, max(first, vma.first), min(end, vma.end))
+    space.page_table.prune(first, end - 1, first, end, highest=1)
+    return work + Work(mappings=1) + kernel.forget(space, heads if work.drops else heads[:0])

@@ -1,0 +1,253 @@
+"""The verbs about the memory of one process: mappings, advice and rights, accesses and their faults.
+
+A verb that raises has changed nothing.
+"""
+
+import numpy as np
+
+from cowmodel.errors import ConfigError, SegmentationFault, SimulationError
+from cowmodel.hardware.page_table import NO_SLOT
+from cowmodel.hardware.paging import ACCESSED, DIRTY, PRESENT, WRITE, Numbers
+from cowmodel.kernel import fault as faults
+from cowmodel.kernel.address_space import AddressSpace, SharedObject, Vma
+from cowmodel.kernel.advice import POPULATE, advise
+from cowmodel.kernel.backing import BASE, Backing
+from cowmodel.kernel.fault import FILL, Fault, Pending
+from cowmodel.kernel.fork import unmap
+from cowmodel.kernel.populate import populate_whole
+from cowmodel.kernel.process import Process
+from cowmodel.kernel.rights import protect
+from cowmodel.kernel.state import KernelState
+from cowmodel.kernel.work import NOTHING, Work
+
+_LOWEST_BYTES = 1 << 40  # where mappings start, clear of null pointers and aligned to every leaf
+
+
+class Memory(KernelState):
+    """What a process does with its memory."""
+
+    def mmap(
+        self,
+        process: Process,
+        size_bytes: int,
+        backing: Backing = BASE,
+        shared: bool = False,
+        at_page: int | None = None,
+    ) -> tuple[Vma, Work]:
+        """Map anonymous memory, rounded up to whole leafs, at `at_page` or after the last mapping.
+
+        Raises
+        ------
+        ConfigError
+            If the size is not positive, or the paging has no such leaf.
+        SimulationError
+            If the place is taken, not aligned or outside the address space.
+        """
+        level = backing.level(self.geometry)
+        leaf = self.geometry.leaf_pages(level)
+        if size_bytes <= 0:
+            raise ConfigError(f"mmap: expected a size of at least one byte, got {size_bytes}")
+        leafs = -(-size_bytes // (leaf * self.geometry.page_bytes))
+        first = self._place(process.memory, leaf) if at_page is None else at_page
+        self._check_place(process.memory, first, first + leafs * leaf, leaf)
+        vma = Vma(first, leafs * leaf, level, SharedObject(leafs) if shared else None)
+        process.memory.insert(vma)
+        return vma, Work(mappings=1)
+
+    def munmap(self, process: Process, vma: Vma, first: int = 0, pages: int | None = None) -> Work:
+        """Take `pages` pages from the `first` of `vma` on, by default all, out of the address space.
+
+        Raises
+        ------
+        SimulationError
+            If they are not pages of `vma`, or cut a huge page.
+        """
+        vma = self._own(process, vma)
+        pages = vma.pages - first if pages is None else pages
+        leaf = self.geometry.leaf_pages(vma.level)
+        if not 0 <= first < first + pages <= vma.pages:
+            raise SimulationError(f"process {process.pid} unmaps pages that are not all in that mapping")
+        if first % leaf or pages % leaf:
+            raise SimulationError(f"process {process.pid} unmaps part of a huge page of {leaf} base pages")
+        start = vma.first + first
+        flush = self.forget(process.memory, np.arange(start, start + pages, leaf))
+        return Work(mappings=1) + flush + unmap(self, process.memory, start, start + pages)
+
+    def mprotect(self, process: Process, first: int, pages: int, writable: bool) -> Work:
+        """Take the right to write from pages, or give it back.
+
+        Raises
+        ------
+        SimulationError
+            If one of them is not mapped, or a huge page would be cut.
+        """
+        end = self._mapped(process, "mprotect", first, pages)
+        return protect(self, process.memory, first, end, writable)
+
+    def madvise(self, process: Process, first: int, pages: int, advice: str) -> Work:
+        """Advise about pages: one of `cowmodel.kernel.advice.ADVICE`.
+
+        Raises
+        ------
+        SimulationError
+            If one of them is not mapped, a huge page would be cut, or the advice is not known.
+        SegmentationFault
+            If pages that may not be written are to be populated for that.
+        OutOfMemory
+        """
+        end = self._mapped(process, "madvise", first, pages)
+        if advice not in POPULATE:
+            return advise(self, process.memory, first, end, advice)
+        write = POPULATE[advice]
+        if write and not all(vma.writable for vma in process.memory.overlapping(first, end)):
+            raise SegmentationFault(f"process {process.pid} populates pages that it may not write")
+        return self._touch_all(process, first, end, write)
+
+    def mlock(self, process: Process, first: int, pages: int) -> Work:
+        """Make pages resident, those that may be written as a write would; a child does not inherit the lock.
+
+        Raises
+        ------
+        SimulationError
+            If one of them is not mapped.
+        OutOfMemory
+        """
+        end, work = self._mapped(process, "mlock", first, pages), Work(mappings=1)
+        for vma in process.memory.overlapping(first, end):
+            write = vma.writable and vma.shared is None
+            work += self._touch_all(process, max(first, vma.first), min(end, vma.end), write)
+        return work
+
+    def populate(self, process: Process, vma: Vma, vpns: Numbers | None = None) -> Work:
+        """Write to the pages `vpns` of `vma` (all of them if None) that have no entry yet.
+
+        Raises
+        ------
+        SimulationError
+            If `process` has no such mapping, or it no such pages.
+        OutOfMemory
+        """
+        vma = self._own(process, vma)
+        if vpns is None and not vma.shared:
+            work = populate_whole(self, process.memory, vma)
+        else:
+            work = self._fill(process, vma, vpns)
+        process.memory.family.changes += 1
+        process.faults["shared_map" if vma.shared else FILL[vma.level > 1]] += work.traps
+        return work
+
+    def read(self, process: Process, vpn: int) -> Work:
+        """Read one byte of page `vpn`; raise as `fault` does."""
+        return self._access(process, vpn, write=False)
+
+    def write(self, process: Process, vpn: int) -> Work:
+        """Write one byte of page `vpn`; raise as `fault` does."""
+        return self._access(process, vpn, write=True)
+
+    def touch(self, process: Process, vpn: int, write: bool) -> bool:
+        """Try an access as the processor does: mark the entry and return True, or False for a fault."""
+        slot = process.memory.page_table.walk(vpn)
+        if slot == NO_SLOT or not 0 <= vpn < self.geometry.user_pages:
+            return False
+        word = self.arena.words[slot]
+        needed, marked = (PRESENT | WRITE, ACCESSED | DIRTY) if write else (PRESENT, ACCESSED)
+        if word & needed != needed:
+            return False
+        if word & marked != marked:
+            self.arena.words[slot] = word | marked
+        return True
+
+    def begin_fault(self, process: Process, vpn: int, write: bool) -> Fault | Pending:
+        """Handle the page fault of an access that `touch` refused, as far as it goes at once.
+
+        Raises
+        ------
+        SegmentationFault
+            If no mapping covers the page.
+        OutOfMemory
+            If no frame is left.
+        """
+        fault = faults.begin(self, process, vpn, write)
+        process.memory.family.changes += 1
+        return fault if isinstance(fault, Pending) else _noted(process, fault)
+
+    def commit_fault(self, process: Process, pending: Pending) -> Fault:
+        """Map what a fault has prepared."""
+        process.memory.family.changes += 1
+        return _noted(process, faults.commit(self, process, pending))
+
+    def fault(self, process: Process, vpn: int, write: bool) -> Fault:
+        """Handle a page fault from beginning to end; raise as `begin_fault` does."""
+        fault = self.begin_fault(process, vpn, write)
+        return self.commit_fault(process, fault) if isinstance(fault, Pending) else fault
+
+    def _mapped(self, process: Process, verb: str, first: int, pages: int) -> int:
+        """Return the page after the last, if all are mapped and no huge page is cut."""
+        space, end = process.memory, first + pages
+        if pages < 1 or not space.covers(first, end):
+            raise SimulationError(f"process {process.pid}: {verb} of pages that are not all mapped")
+        for vma in space.overlapping(first, end):
+            leaf = self.geometry.leaf_pages(vma.level)
+            if max(first, vma.first) % leaf or min(end, vma.end) % leaf:
+                raise SimulationError(f"process {process.pid}: {verb} of part of a huge page")
+        return end
+
+    def _touch_all(self, process: Process, first: int, end: int, write: bool) -> Work:
+        """Fault in pages first..end, exclusive, as accesses would."""
+        work = NOTHING
+        for vpn in range(first, end):
+            while not self.touch(process, vpn, write):
+                work += self.fault(process, vpn, write).work
+        return work
+
+    def _access(self, process: Process, vpn: int, write: bool) -> Work:
+        work = NOTHING
+        while not self.touch(process, vpn, write):  # re-executed after each fault
+            work += self.fault(process, vpn, write).work
+        return work + Work(hits=1)
+
+    def _fill(self, process: Process, vma: Vma, vpns: Numbers | None) -> Work:
+        leaf = self.geometry.leaf_pages(vma.level)
+        wanted = np.full(vma.pages // leaf, vpns is None)
+        if vpns is not None and len(vpns):
+            if not vma.first <= vpns.min() <= vpns.max() < vma.end:
+                raise SimulationError(
+                    f"process {process.pid} populates pages that are not all in that mapping"
+                )
+            wanted[(vpns - vma.first) // leaf] = True
+        heads = vma.first + np.flatnonzero(wanted) * leaf
+        slots = process.memory.page_table.slots(heads, vma.level)
+        heads = heads[(slots == NO_SLOT) | (self.arena.flat[slots] == 0)]
+        return faults.fill(self, process.memory, vma, heads)
+
+    def _own(self, process: Process, vma: Vma) -> Vma:
+        """Return the mapping of `process` at the pages of `vma`, which may be its parent's."""
+        own = process.memory.find(vma.first)
+        if own is None or (own.first, own.end) != (vma.first, vma.end):
+            raise SimulationError(
+                f"process {process.pid} has no mapping of pages {vma.first:#x} to {vma.last:#x}; it may have"
+                " been unmapped or cut"
+            )
+        return own
+
+    def _place(self, space: AddressSpace, leaf: int) -> int:
+        after = space.vmas[-1].end if space.vmas else _LOWEST_BYTES // self.geometry.page_bytes
+        return -(-after // leaf) * leaf
+
+    def _check_place(self, space: AddressSpace, first: int, end: int, leaf: int) -> None:
+        where = f"mmap of pages {first:#x} to {end - 1:#x}"
+        if first % leaf:
+            raise SimulationError(f"{where}: expected a start aligned to {leaf} pages")
+        if first < 0 or end > self.geometry.user_pages:
+            raise SimulationError(
+                f"{where}: outside the {self.geometry.user_pages:,} pages of {self.geometry.name}"
+            )
+        if space.overlapping(first, end):
+            raise SimulationError(f"{where}: something is mapped there already")
+
+
+def _noted(process: Process, fault: Fault) -> Fault:
+    """Count a fault that is over."""
+    process.faults[fault.kind] += 1
+    process.copied_bytes += fault.work.copied_bytes
+    return fault

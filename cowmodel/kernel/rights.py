@@ -1,0 +1,52 @@
+"""Rights: mprotect takes the right to write from pages, or gives it back.
+
+    writable               ->  read-only, guarded; exclusive if the frame is the owner's alone
+    guarded, exclusive     ->  writable again, without a fault
+    guarded, not so        ->  read-only: a write faults and copies or flips
+
+References
+----------
+Linux, change_pte_range and can_change_private_pte_writable, mm/mprotect.c.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cowmodel.hardware.page_table import PageTable
+from cowmodel.hardware.paging import EXCLUSIVE, GUARDED, Numbers, Words, guard, unguard
+from cowmodel.kernel.address_space import AddressSpace, Vma
+from cowmodel.kernel.state import KernelState
+from cowmodel.kernel.work import Work
+
+
+def protect(kernel: KernelState, space: AddressSpace, first: int, end: int, writable: bool) -> Work:
+    """Give or take the right to write to pages first..end, exclusive, all of which are mapped."""
+    changed = list[Numbers]()
+    for vma in space.carve(first, end, kernel.geometry.leaf_pages):
+        if vma.writable != writable:
+            vma.writable = writable
+            rule = guard if not writable else _given_back(vma)
+            changed += change_entries(kernel, space.page_table, vma.level, vma.first, vma.last, rule)
+    return Work(mappings=1) + kernel.forget(space, np.concatenate([np.zeros(0, np.int64), *changed]))
+
+
+def change_entries(
+    kernel: KernelState, table: PageTable, level: int, first: int, last: int, rule: Callable[[Words], Words]
+) -> list[Numbers]:
+    """Put what `rule` makes of the entries of a run in their place; return at which pages they are."""
+    pages = []
+    for block in table.blocks(level, first, last):
+        kernel.arena.rows[block.rows] ^= block.entries ^ rule(block.entries)
+        at, index = np.nonzero(block.entries)
+        pages.append(block.firsts[at] + index * kernel.geometry.leaf_pages(level))
+    return pages
+
+
+def _given_back(vma: Vma) -> Callable[[Words], Words]:
+    """Return what becomes of guarded entries of `vma`."""
+    if vma.shared:  # nothing is copied there: all are writable at once
+        return lambda words: unguard(words | np.where(words, np.uint64(EXCLUSIVE), np.uint64(0)))
+    if vma.level > 1:  # Linux looks at sharers in a fault alone
+        return lambda words: words & ~np.uint64(GUARDED | EXCLUSIVE)
+    return unguard

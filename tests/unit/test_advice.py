@@ -1,0 +1,291 @@
+"""mprotect, madvise and mlock: what they do to entries, and what Linux 6.18 counts afterwards."""
+
+from collections import Counter
+
+import pytest
+
+from cowmodel.catalog import PAGINGS, POLICIES
+from cowmodel.engine.compiled_passes import CompiledPasses
+from cowmodel.errors import SegmentationFault, SimulationError
+from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.process import Process
+from cowmodel.kernel.work import Work
+from tests.toy import HUGE, PAGE, boot, dirty, picture, scene, state, words
+
+MINE, OURS, LEFT = "[present, write] sharers 1", "[present] sharers 2", "[present] sharers 1"
+
+
+def counts(
+    kernel: Kernel, process: Process, vma: Vma, write: bool, pages: range | None = None
+) -> dict[str, int]:
+    """Access pages of a mapping one after the other; return the faults by kind."""
+    before = Counter(process.faults)
+    for page in pages or range(vma.pages):
+        (kernel.write if write else kernel.read)(process, vma.first + page)
+    return dict(process.faults - before)
+
+
+@pytest.fixture(params=[False, True], ids=["arrays", "compiled"])
+def stage(request: pytest.FixtureRequest) -> tuple[Kernel, Process, Vma]:
+    """Return a process with a heap of 64 pages, all written, under Linux's policy."""
+    kernel = boot(400, "cow-flip", PAGINGS["x86-64"])
+    if request.param:
+        kernel.passes = CompiledPasses(kernel.arena, kernel.frames)
+    parent, _ = kernel.spawn()
+    heap, _ = kernel.mmap(parent, 64 * PAGE)
+    kernel.populate(parent, heap)
+    return kernel, parent, heap
+
+
+Stage = tuple[Kernel, Process, Vma]
+
+
+def protect(kernel: Kernel, process: Process, heap: Vma, *rights: bool) -> None:
+    for writable in rights:
+        kernel.mprotect(process, heap.first, heap.pages, writable)
+
+
+# -------------------------------------------------------------------- mprotect
+def test_a_page_of_ones_own_is_writable_again_without_a_fault(stage: Stage):
+    kernel, parent, heap = stage
+    before = words(*stage)
+
+    protect(*stage, False)
+    with pytest.raises(SegmentationFault, match="process 1 wrote to page .*, in a read-only mapping"):
+        kernel.write(parent, heap.first)
+    assert counts(*stage, write=False) == {}
+    protect(*stage, True)
+
+    assert words(*stage) == before
+    assert counts(*stage, write=True) == {}
+
+
+def test_a_shared_page_is_not(stage: Stage):
+    kernel, parent, heap = stage
+    child, _ = kernel.fork(parent)
+
+    protect(*stage, False, True)
+
+    assert counts(*stage, write=True) == {"cow_copy": 64}
+    assert counts(kernel, child, heap, write=True) == {"cow_reuse": 64}
+
+
+def test_nor_is_one_that_was_shared_once(stage: Stage):
+    kernel, parent, _ = stage
+    child, _ = kernel.fork(parent)
+    kernel.exit(child)
+
+    protect(*stage, False, True)
+
+    assert counts(*stage, write=True) == {"cow_reuse": 64}
+
+
+def test_a_fork_in_between_shares_all_the_same(stage: Stage):
+    kernel, parent, heap = stage
+
+    protect(*stage, False)
+    child, _ = kernel.fork(parent)
+    protect(*stage, True)
+    protect(kernel, child, heap, True)
+
+    assert counts(*stage, write=True) == {"cow_copy": 64}
+    assert counts(kernel, child, heap, write=True) == {"cow_reuse": 64}
+    assert all(dirty(*stage))
+
+
+def test_an_eager_child_is_as_read_only_as_its_parent():
+    kernel, parent, heap = scene(policy="eager")
+    protect(kernel, parent, heap, False)
+
+    child, _ = kernel.fork(parent)
+
+    with pytest.raises(SegmentationFault):
+        kernel.write(child, heap.first)
+    protect(kernel, child, heap, True)
+    assert counts(kernel, child, heap, write=True) == {}
+
+
+def test_a_last_sharer_that_may_not_write_has_the_page_to_itself_once_it_may():
+    kernel, parent, heap = scene(policy="cow-eager-flip")
+    child, _ = kernel.fork(parent)
+    protect(kernel, child, heap, False)
+
+    assert counts(kernel, parent, heap, write=True) == {"cow_copy": 4}
+    protect(kernel, child, heap, True)
+
+    assert picture(kernel, child, heap) == [MINE] * 4
+
+
+def test_zero_pages_stay_what_they_are(stage: Stage):
+    kernel, parent, _ = stage
+    heap, _ = kernel.mmap(parent, 64 * PAGE)
+    assert counts(kernel, parent, heap, write=False) == {"zero_map": 64}
+
+    protect(kernel, parent, heap, False, True)
+
+    assert counts(kernel, parent, heap, write=True) == {"zero_replace": 64}
+
+
+def test_pages_of_a_shared_mapping_are_writable_again_without_a_fault(stage: Stage):
+    kernel, parent, _ = stage
+    heap, _ = kernel.mmap(parent, 8 * PAGE, shared=True)
+    counts(kernel, parent, heap, write=True)
+    protect(kernel, parent, heap, False)
+    kernel.madvise(parent, heap.first, 4, "dontneed")
+    assert counts(kernel, parent, heap, write=False) == {"shared_map": 1}  # mapped around
+
+    protect(kernel, parent, heap, True)
+
+    assert counts(kernel, parent, heap, write=True) == {}
+
+
+def test_a_huge_page_needs_a_fault_to_be_writable_again():
+    kernel, parent, heap = scene(pages=8, backing=HUGE)
+
+    protect(kernel, parent, heap, False, True)
+
+    assert counts(kernel, parent, heap, write=True) == {"htlb_reuse": 2}
+
+
+def test_rights_of_some_pages_cut_the_mapping():
+    kernel, parent, heap = scene(pages=8)
+
+    work = kernel.mprotect(parent, 2, 3, writable=False)
+
+    assert work == Work(mappings=1, invalidations=3)
+    assert [(vma.first, vma.pages, vma.writable) for vma in parent.memory.vmas] == [
+        (0, 2, True),
+        (2, 3, False),
+        (5, 3, True),
+    ]
+    assert counts(kernel, parent, heap, write=True, pages=range(5, 8)) == {}
+
+
+@pytest.mark.parametrize(("pages", "work"), [(33, Work(invalidations=33)), (34, Work(flushes=1))])
+def test_more_than_33_changed_pages_are_flushed_all_at_once(stage: Stage, pages: int, work: Work):
+    kernel, parent, heap = stage
+
+    assert kernel.mprotect(parent, heap.first, pages, writable=False) == work + Work(mappings=1)
+    assert kernel.mprotect(parent, heap.first, pages, writable=False) == Work(mappings=1)
+
+
+# --------------------------------------------------------------------- madvise
+def test_what_is_not_needed_is_gone_and_the_other_side_is_the_last_sharer(stage: Stage):
+    kernel, parent, heap = stage
+    child, _ = kernel.fork(parent)
+
+    kernel.madvise(child, heap.first, 64, "dontneed")
+
+    assert counts(kernel, parent, heap, write=True) == {"cow_reuse": 64}
+    assert counts(kernel, child, heap, write=False) == {"zero_map": 64}
+    assert counts(kernel, child, heap, write=True) == {"zero_replace": 64}
+
+
+def test_a_table_of_which_nothing_is_needed_goes_and_one_of_which_something_is_stays():
+    kernel, parent, heap = scene(pages=16)
+
+    work = kernel.madvise(parent, heap.first + 3, 7, "dontneed")
+
+    assert work == Work(mappings=1, invalidations=7, drops=7, frees=7)
+    assert parent.memory.page_table.tables == [0, 3, 1, 1]  # of four; that of pages 4 to 7 is gone
+    assert parent.memory.vmas == [heap]
+
+
+def test_pages_are_populated_as_if_they_were_accessed(stage: Stage):
+    kernel, parent, heap = stage
+    child, _ = kernel.fork(parent)
+
+    kernel.madvise(child, heap.first, 64, "populate_write")
+    assert child.faults == {"cow_copy": 64}
+    assert counts(kernel, child, heap, write=True) == {}
+    fresh, _ = kernel.mmap(child, 8 * PAGE)
+    kernel.madvise(child, fresh.first, 8, "populate_read")
+    assert child.faults == {"cow_copy": 64, "zero_map": 8}
+
+
+def test_a_mapping_for_this_process_alone_is_never_write_protected(stage: Stage):
+    kernel, parent, heap = stage
+    kernel.madvise(parent, heap.first, 32, "dontfork")
+
+    child, work = kernel.fork(parent)
+
+    assert work.pte_entries == 32
+    with pytest.raises(SegmentationFault, match="outside its mappings"):
+        kernel.write(child, heap.first)
+    assert counts(kernel, child, heap, write=True, pages=range(32, 64)) == {"cow_copy": 32}
+    assert counts(*stage, write=True) == {"cow_reuse": 32}
+    kernel.madvise(parent, heap.first, 32, "dofork")
+    assert kernel.fork(parent)[1].pte_entries == 64
+
+
+def test_a_child_finds_a_mapping_wiped_empty(stage: Stage):
+    kernel, parent, heap = stage
+    kernel.madvise(parent, heap.first, 64, "wipeonfork")
+
+    child, _ = kernel.fork(parent)
+
+    assert counts(kernel, child, heap, write=False) == {"zero_map": 64}
+    assert counts(kernel, child, heap, write=True) == {"zero_replace": 64}
+    assert counts(*stage, write=True) == {}
+
+
+def test_locked_pages_are_resident_and_a_fork_shares_them(stage: Stage):
+    kernel, parent, _ = stage
+    heap, _ = kernel.mmap(parent, 8 * PAGE)
+
+    kernel.mlock(parent, heap.first, 8)
+    child, _ = kernel.fork(parent)
+
+    assert picture(kernel, parent, heap) == [OURS] * 8
+    assert counts(kernel, child, heap, write=True) == {"cow_copy": 8}
+    assert counts(kernel, parent, heap, write=True) == {"cow_reuse": 8}
+
+
+@pytest.mark.parametrize("policy", list(POLICIES))
+@pytest.mark.parametrize("advice", ["dontneed", "wipeonfork", "dontfork", "populate_read"])
+def test_all_frames_are_free_in_the_end(policy: str, advice: str):
+    kernel, parent, _ = scene(pages=12, policy=policy, frames=60)
+    kernel.mprotect(parent, 1, 3, writable=False)
+    kernel.madvise(parent, 2, 6, advice)
+    child, _ = kernel.fork(parent)
+    kernel.madvise(child, 8, 4, advice)
+
+    kernel.exit(parent)
+    kernel.exit(child)
+
+    assert (kernel.frames.used, kernel.frames.table_pages, kernel.frames.total_sharers) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "complaint"),
+    [
+        ("madvise", (0, 9, "dontneed"), "madvise of pages that are not all mapped"),
+        ("madvise", (0, 4, "dontned"), "did you mean 'dontneed'"),
+        ("mprotect", (7, 2, False), "mprotect of pages that are not all mapped"),
+        ("mlock", (0, 0), "mlock of pages that are not all mapped"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_changes_nothing(verb: str, arguments: tuple, complaint: str):
+    kernel, parent, _ = scene(pages=8)
+    before = state(kernel)
+
+    with pytest.raises(SimulationError, match=complaint):
+        getattr(kernel, verb)(parent, *arguments)
+
+    assert state(kernel) == before
+
+
+def test_a_huge_page_is_not_cut():
+    kernel, parent, _ = scene(pages=8, backing=HUGE)
+
+    with pytest.raises(SimulationError, match="mprotect of part of a huge page"):
+        kernel.mprotect(parent, 1, 4, writable=False)
+
+
+def test_what_may_not_be_written_is_not_populated_for_writing():
+    kernel, parent, heap = scene()
+    protect(kernel, parent, heap, False)
+
+    with pytest.raises(SegmentationFault, match="populates pages that it may not write"):
+        kernel.madvise(parent, heap.first, 4, "populate_write")
