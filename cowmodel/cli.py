@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cowmodel.errors import ConfigError, CowmodelError, SimulationError
+from cowmodel.scenario_cli import scenario
 
 if TYPE_CHECKING:
     from cowmodel.experiment.config import Configuration
@@ -246,6 +247,9 @@ def check(files: Sequence[Path]) -> None:
             wrong.append(str(error))
     if wrong:
         raise ConfigError("\n".join(wrong))
+
+
+cli.add_command(scenario)
 
 
 def main() -> None:

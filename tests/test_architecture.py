@@ -31,7 +31,9 @@ LAYERS = (
     ("workload",),
     ("catalog",),
     ("experiment",),
-    ("report", "speed"),
+    ("report", "speed", "scenario"),
+    ("live",),
+    ("scenario_cli",),
     ("cli", "demo"),
     ("__main__",),
 )

@@ -27,8 +27,8 @@ class Phases(NamedTuple):
 
 
 @contextmanager
-def built() -> Iterator[Path]:
-    """Build the program; it is there inside the block.
+def built(source: Path | None = None) -> Iterator[Path]:
+    """Build a program, of this module's source if of no other; it is there inside the block.
 
     Raises
     ------
@@ -40,8 +40,9 @@ def built() -> Iterator[Path]:
     if not (compiler := shutil.which("cc")):
         raise CannotMeasure("no C compiler: there is no `cc` on the path")
     with TemporaryDirectory(prefix="cowmodel-") as folder:
-        program = Path(folder, SOURCE.stem)
-        _output([compiler, "-O2", "-o", str(program), str(SOURCE)])
+        source = source or SOURCE
+        program = Path(folder, source.stem)
+        _output([compiler, "-O2", "-o", str(program), str(source)])
         yield program
 
 

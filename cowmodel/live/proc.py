@@ -1,0 +1,100 @@
+"""What `/proc` says of a process: which frame each page is in, its page tables, its smaps.
+
+References
+----------
+Linux, Documentation/admin-guide/mm/pagemap.rst; Documentation/filesystems/proc.rst.
+"""
+
+import mmap
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from cowmodel.hardware.paging import Numbers, Words
+from cowmodel.scenario.fields import ABSENT, SMAPS, ZERO
+from cowmodel.scenario.steps import PAGE_BYTES, Map
+from cowmodel.speed.running_kernel import CannotMeasure
+
+_PRESENT = np.uint64(1 << 63)
+_FRAME = np.uint64((1 << 55) - 1)
+_HUGE = 2 << 20
+
+
+def pagemap(pid: int, first_page: int, pages: int) -> Words:
+    """Return the words of `/proc/PID/pagemap` for some pages, uint64[pages].
+
+    Raises
+    ------
+    CannotMeasure
+        If they cannot be read.
+    """
+    try:
+        fd = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY)
+    except OSError as problem:
+        raise CannotMeasure(f"/proc/{pid}/pagemap: {problem.strerror}") from problem
+    try:
+        return np.frombuffer(os.pread(fd, pages * 8, first_page * 8), np.uint64)
+    finally:
+        os.close(fd)
+
+
+class ZeroFrames:
+    """Which frames are the zero page, the small one and the huge one; they are held while this lives.
+
+    Attributes
+    ----------
+    visible : bool
+        Whether this user may see frame numbers at all.
+    """
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 2 * _HUGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        start = np.frombuffer(self._memory, np.uint8).ctypes.data
+        inside = -start % _HUGE
+        self._memory.madvise(mmap.MADV_HUGEPAGE)
+        huge = self._frame(start, inside)
+        self._memory.madvise(mmap.MADV_DONTNEED)
+        self._memory.madvise(mmap.MADV_NOHUGEPAGE)
+        self._small = self._frame(start, inside + PAGE_BYTES)
+        # the head's frame: where no huge page was to be had, the same small one
+        self._huge = range(huge, huge + _HUGE // PAGE_BYTES if huge != self._small else huge + 1)
+        self.visible = self._small != 0
+
+    def frames(self, words: Words) -> Numbers:
+        """Return the frame of each page, as `fields` encodes it; 1 for all there are if none is visible."""
+        present, found = words & _PRESENT != 0, (words & _FRAME).astype(np.int64)
+        zero = (found == self._small) | (found >= self._huge.start) & (found < self._huge.stop)
+        mapped = np.where(zero, ZERO, found) if self.visible else 1
+        return np.where(present, mapped, ABSENT)
+
+    def _frame(self, start: int, offset: int) -> int:
+        """Read a byte, and return in which frame it is."""
+        assert self._memory[offset] == 0
+        return int(pagemap(os.getpid(), (start + offset) // PAGE_BYTES, 1)[0] & _FRAME)
+
+
+def table_pages(pid: int) -> int:
+    """Return the PTE, PMD and PUD pages of a process."""
+    return int(_number(Path(f"/proc/{pid}/status").read_text(), "VmPTE")) * 1024 // PAGE_BYTES
+
+
+def smaps(pid: int, region: Map) -> dict[str, int]:
+    """Return what `/proc/PID/smaps` says of a region, by name, in KiB."""
+    sums = dict.fromkeys(SMAPS, 0)
+    end = region.address + region.pages * PAGE_BYTES
+    text = Path(f"/proc/{pid}/smaps").read_text()
+    for vma in re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", text, flags=re.MULTILINE)[1:]:
+        start = int(vma.partition("-")[0], 16)
+        if region.address <= start < end:
+            sums = {name: sum_kb + _number(vma, name) for name, sum_kb in sums.items()}
+    return sums
+
+
+def _number(text: str, name: str) -> int:
+    """Return the number behind `name:`."""
+    match = re.search(rf"^{name}:\s+(\d+)", text, re.MULTILINE)
+    if not match:
+        raise CannotMeasure(f"expected {name!r} in /proc, got none; this kernel does not tell it")
+    return int(match[1])

@@ -1,0 +1,94 @@
+"""Look at the model's memory as a scenario does: a region's frames, tables, and what smaps would say."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from cowmodel.hardware.page_table import NO_SLOT
+from cowmodel.hardware.paging import DIRTY, SAVED_DIRTY, SPECIAL, Numbers, Words, frame_of
+from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.process import Process
+from cowmodel.scenario.fields import ABSENT, SMAPS
+from cowmodel.scenario.steps import Map
+
+_BELOW_ROOT = slice(1, 4)  # PTE, PMD and PUD tables, as VmPTE counts them
+_PSS_SHIFT = 12  # Linux, fs/proc/task_mmu.c: PSS has so many binary places
+_KIB_PAGE = 4
+
+
+def frames(kernel: Kernel, process: Process, region: Map) -> Numbers:
+    """Return the frame of each page of a region, as `fields` encodes it, int64[pages]."""
+    pages = np.full(region.pages, ABSENT)
+    for vma in vmas(process, region):
+        leaf = kernel.geometry.leaf_pages(vma.level)
+        words = _entries(kernel, process, vma)
+        heads = np.where(words == 0, ABSENT, frame_of(words))[:, None]
+        inside = np.where(heads == ABSENT, ABSENT, heads + np.arange(leaf))
+        pages[vma.first - region.first_page : vma.end - region.first_page] = inside.ravel()
+    return pages
+
+
+def table_pages(process: Process) -> int:
+    """Return the page-table pages of a process below the root."""
+    return sum(process.memory.page_table.tables[_BELOW_ROOT])
+
+
+def vmas(process: Process, region: Map) -> list[Vma]:
+    """Return what is left of a region."""
+    return process.memory.overlapping(region.first_page, region.first_page + region.pages)
+
+
+def smaps(kernel: Kernel, process: Process, region: Map) -> Mapping[str, int]:
+    """Return what `/proc/PID/smaps` would say of a region, in KiB; hugetlb pages count nowhere in it.
+
+    Of shared memory it does not tell what is dirty: there the kernel asks the frame, which stays dirty when
+    whoever wrote to it is gone, and the model's frames do not know.
+    """
+    told = SMAPS if region.private else [name for name in SMAPS if "Dirty" not in name]
+    sums = Counter(dict.fromkeys(told, 0))
+    for vma in vmas(process, region):
+        if vma.level == 1:
+            sums.update(_smaps(kernel, vma, _entries(kernel, process, vma)))
+    return {name: sums[name] for name in told}
+
+
+def _smaps(kernel: Kernel, vma: Vma, words: Words) -> dict[str, int]:
+    words = words[(words != 0) & (words & np.uint64(SPECIAL) == 0)]
+    sharers = kernel.frames.sharers[frame_of(words)].astype(np.int64)
+    dirty = words & np.uint64(DIRTY | SAVED_DIRTY) != 0
+    parts = int(((_KIB_PAGE << 10 + _PSS_SHIFT) // sharers).sum())
+    pages = {
+        "Rss": len(words),
+        "Private_Dirty": int((dirty & (sharers == 1)).sum()),
+        "Shared_Dirty": int((dirty & (sharers > 1)).sum()),
+        "Anonymous": 0 if vma.shared else len(words),
+    }
+    return {name: count * _KIB_PAGE for name, count in pages.items()} | {"Pss": parts >> 10 + _PSS_SHIFT}
+
+
+def hugetlb_demand(kernel: Kernel, mapped: Iterable[tuple[Process, Map, bool]]) -> int:
+    """Return the 2 MiB hugetlb pages that are in use, or kept for an owner that has yet to touch them.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    mapped : iterable of (Process, Map, bool)
+        Live processes with their regions; whether the process made the region and so owns its reservation.
+    """
+    used, kept = set[int](), 0
+    for process, region, owner in mapped:
+        for vma in vmas(process, region):
+            if vma.level > 1:
+                words = _entries(kernel, process, vma)
+                used |= set(frame_of(words[words != 0]).tolist())
+                kept += int((words == 0).sum()) if owner else 0
+    return len(used) + kept
+
+
+def _entries(kernel: Kernel, process: Process, vma: Vma) -> Words:
+    """Return the entries of a mapping, one for each leaf; 0 for none."""
+    heads = np.arange(vma.first, vma.end, kernel.geometry.leaf_pages(vma.level))
+    slots = process.memory.page_table.slots(heads, vma.level)
+    return np.where(slots == NO_SLOT, np.uint64(0), kernel.arena.flat[slots])

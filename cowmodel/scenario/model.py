@@ -1,0 +1,207 @@
+"""Scenarios on the model: each operation of the language is a call of one or two verbs of the kernel.
+
+`MODELLED` lists what the kernel of the model can do; anything else is refused by file and line. What a later
+kernel learns is one more row there.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from cowmodel.errors import SegmentationFault, SimulationError
+from cowmodel.hardware.paging import Numbers
+from cowmodel.kernel.advice import ADVICE
+from cowmodel.kernel.backing import BASE, Backing
+from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.process import Process
+from cowmodel.kernel.work import Work
+from cowmodel.scenario import look
+from cowmodel.scenario.cast import Cast
+from cowmodel.scenario.fields import Row
+from cowmodel.scenario.setup import Setup
+from cowmodel.scenario.steps import PAGE_BYTES, Access, Map, Ranged, Scenario, Step
+
+HUGETLB = Backing("hugetlb", 2 << 20)
+
+
+class ModelStage:
+    """A kernel of the model that carries out steps.
+
+    Attributes
+    ----------
+    kernel : Kernel
+    processes : dict of str to Process
+    works : Counter of Work
+        What the step that is going on has taken so far.
+    """
+
+    tells_frames = True
+
+    def __init__(self, scenario: Scenario, setup: Setup) -> None:
+        self.kernel = Kernel(setup.geometry, setup.memory_bytes, setup.policy)
+        self.processes: dict[str, Process] = {"P0": self.kernel.spawn()[0]}
+        self.works: Counter[Work] = Counter()
+        self._scenario, self._costs = scenario, setup.costs
+
+    def act(self, steps: Sequence[Step], cast: Cast) -> list[Row]:
+        """Carry out steps, those of a group one after the other.
+
+        Raises
+        ------
+        SimulationError
+            For what the model does not have, with file and line.
+        """
+        return [self._act(step, cast) for step in steps]
+
+    def frames(self, proc: str, region: Map) -> Numbers:
+        """Return the frame of each page of a region."""
+        return look.frames(self.kernel, self.processes[proc], region)
+
+    def table_pages(self, proc: str) -> int:
+        """Return the page-table pages of a process below the root."""
+        return look.table_pages(self.processes[proc])
+
+    def smaps(self, proc: str, region: Map) -> Mapping[str, int]:
+        """Return what `/proc/PID/smaps` would say of a region, in KiB."""
+        return look.smaps(self.kernel, self.processes[proc], region)
+
+    def _act(self, step: Step, cast: Cast) -> Row:
+        if step.feature not in MODELLED:
+            raise SimulationError(
+                f"{self._scenario.where(step)}: expected one of {', '.join(MODELLED)}, got what the model"
+                " does not have yet; `cowmodel scenario live` runs it on the running kernel"
+            )
+        process, stopped = self.processes.get(step.proc), False
+        before = Counter(process.faults) if process else Counter()
+        self.works.clear()
+        try:
+            MODELLED[step.feature](self, step, cast)
+        except SegmentationFault:
+            stopped = True
+        self._check_pool(step, cast)
+        return self._row(step, process.faults - before if process else Counter(), stopped)
+
+    def _row(self, step: Step, kinds: Counter[str], stopped: bool) -> Row:
+        row: Row = {}
+        if step.op not in ("exit", "stat"):
+            row |= {"minflt": kinds.total(), "majflt": 0}
+        if step.region and not isinstance(step, Map):
+            row["flips"] = sum(work.flips * times for work, times in self.works.items())
+        row |= {f"kinds.{kind}": count for kind, count in sorted(kinds.items())}
+        if stopped:
+            row["sigsegv"] = 1
+        cost_ps = sum(self._costs.cost_ps(work) * times for work, times in self.works.items())
+        return row | {"ns": cost_ps // 1000}
+
+    def _check_pool(self, step: Step, cast: Cast) -> None:
+        """Refuse to go on where a pool of hugetlb pages would be empty: the model's never is."""
+        pool = self._scenario.settings.hugepages
+        if pool is None or step.feature == "exit":
+            return
+        asked = look.hugetlb_demand(
+            self.kernel, [(self.processes[p], r, p == r.proc) for p, r in cast.pairs()]
+        )
+        if asked > pool:
+            raise SimulationError(
+                f"{self._scenario.where(step)}: expected at most {pool} hugetlb pages in use or reserved, got"
+                f" {asked}; the model has no pool that gets empty, `cowmodel scenario live` has"
+            )
+
+
+def _map(stage: ModelStage, step: Map, cast: Cast, *, backing: Backing, shared: bool) -> None:
+    size_bytes = step.pages * PAGE_BYTES
+    process = stage.processes[step.proc]
+    stage.works[stage.kernel.mmap(process, size_bytes, backing, shared, step.first_page)[1]] += 1
+
+
+def _access(stage: ModelStage, step: Access, cast: Cast) -> None:
+    """Make accesses one by one, each tried again after its fault, as a processor does."""
+    process, kernel, works = stage.processes[step.proc], stage.kernel, stage.works
+    for vpn in (step.pages() + cast.region(step).first_page).tolist():
+        while not kernel.touch(process, vpn, step.write):
+            works[kernel.fault(process, vpn, step.write).work] += 1
+        works[_HIT] += 1
+
+
+def _munmap(stage: ModelStage, step: Ranged, cast: Cast) -> None:
+    process, start = stage.processes[step.proc], cast.region(step).first_page
+    first, end = start + step.first, start + step.last + 1
+    for vma in process.memory.overlapping(first, end):
+        low, high = max(first, vma.first), min(end, vma.end)
+        stage.works[stage.kernel.munmap(process, vma, low - vma.first, high - low)] += 1
+
+
+def _madvise(stage: ModelStage, step: Ranged, cast: Cast) -> None:
+    process, run = stage.processes[step.proc], _run(step, cast)
+    stage.works[stage.kernel.madvise(process, *run, step.how)] += 1
+
+
+def _mprotect(stage: ModelStage, step: Ranged, cast: Cast) -> None:
+    process, run = stage.processes[step.proc], _run(step, cast)
+    stage.works[stage.kernel.mprotect(process, *run, step.how == "rw")] += 1
+
+
+def _mlock(stage: ModelStage, step: Ranged, cast: Cast) -> None:
+    stage.works[stage.kernel.mlock(stage.processes[step.proc], *_run(step, cast))] += 1
+
+
+def _run(step: Ranged, cast: Cast) -> tuple[int, int]:
+    """Return the first page of the address space that a step is about, and how many there are."""
+    return cast.region(step).first_page + step.first, step.last - step.first + 1
+
+
+def _fork(stage: ModelStage, step: Step, cast: Cast) -> None:
+    stage.processes[step.child], work = stage.kernel.fork(stage.processes[step.proc])
+    stage.works[work] += 1
+
+
+def _exit(stage: ModelStage, step: Step, cast: Cast) -> None:
+    _end(stage, stage.processes.pop(step.proc))
+
+
+def _spawn(stage: ModelStage, step: Step, cast: Cast) -> None:
+    child, work = stage.kernel.spawn(stage.processes[step.proc])
+    stage.works[work] += 1
+    _end(stage, child)
+
+
+def _forkexec(stage: ModelStage, step: Step, cast: Cast) -> None:
+    child, work = stage.kernel.fork(stage.processes[step.proc])
+    stage.works.update([work, stage.kernel.exec(child)])
+    _end(stage, child)
+
+
+def _end(stage: ModelStage, process: Process) -> None:
+    """Let a process exit, and its parent wait for it."""
+    parent = process.parent
+    stage.works[stage.kernel.exit(process)] += 1
+    if parent and parent.space:
+        stage.works[stage.kernel.wait(parent, process)] += 1
+
+
+def _stat(stage: ModelStage, step: Step, cast: Cast) -> None:
+    """Do nothing: looking is what every step ends with."""
+
+
+_HIT = Work(hits=1)
+MODELLED: dict[str, Callable[..., None]] = {
+    "map anon page=4k": partial(_map, backing=BASE, shared=False),
+    "map anon page=hugetlb": partial(_map, backing=HUGETLB, shared=False),
+    "map shared page=4k": partial(_map, backing=BASE, shared=True),
+    "map shared page=hugetlb": partial(_map, backing=HUGETLB, shared=True),
+    "touch": _access,
+    "read": _access,
+    "write": _access,
+    "rmw": _access,
+    "fork": _fork,
+    "exit": _exit,
+    "munmap": _munmap,
+    **{f"madvise {advice}": _madvise for advice in ADVICE},
+    "mprotect r": _mprotect,
+    "mprotect rw": _mprotect,
+    "mlock": _mlock,
+    "spawn": _spawn,
+    "forkexec": _forkexec,
+    "stat": _stat,
+}
+"""By what a step asks for, the verb that does it."""

@@ -1,0 +1,147 @@
+"""The commands of `cowmodel scenario`: a text that says what processes do, on the model and on the kernel."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cowmodel.errors import CowmodelError
+
+if TYPE_CHECKING:
+    from cowmodel.live.compare import Comparison
+    from cowmodel.scenario.fields import Row
+    from cowmodel.scenario.setup import Setup
+    from cowmodel.scenario.steps import Scenario
+
+file_argument = click.argument("file", type=click.Path(path_type=Path))
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each step.")
+settings_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="Change the modelled machine: policy.copy, machine.costs, machine.paging, machine.memory.",
+)
+
+
+@click.group
+def scenario() -> None:
+    """Play scenarios, texts that say what processes do, on the model and on the running kernel."""
+
+
+@scenario.command
+@file_argument
+@as_json_option
+@settings_option
+def run(file: Path, as_json: bool, settings: tuple[str, ...]) -> None:
+    """Play a scenario on the model.
+
+    Example: cowmodel scenario run fork-tree.scn --set policy.copy=cow
+    """
+    from cowmodel.scenario.model import ModelStage
+    from cowmodel.scenario.play import play
+
+    read, machine = _read(file), _setup(settings)
+    _show(play(read, ModelStage(read, machine)), as_json)
+
+
+@scenario.command
+@file_argument
+@as_json_option
+def live(file: Path, as_json: bool) -> None:
+    """Play a scenario on the running Linux kernel; as root, with all counts.
+
+    Example: cowmodel scenario live fork-tree.scn --json
+    """
+    from cowmodel.live.processes import agent
+    from cowmodel.live.stage import live
+
+    read = _read(file)
+    with agent() as program, closing(live(read, program)) as rows:
+        _show(rows, as_json)
+
+
+@scenario.command
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE...]")
+@settings_option
+@click.pass_context
+def compare(ctx: click.Context, files: Sequence[Path], settings: tuple[str, ...]) -> None:
+    """Play scenarios on both and list every difference; all that ship, if none is named.
+
+    Example: cowmodel scenario compare fork-tree.scn
+    """
+    from cowmodel.live.processes import agent
+    from cowmodel.scenario.read import shipped
+    from cowmodel.speed.running_kernel import CannotMeasure
+
+    machine = _setup(settings)
+    scenarios = [_read(file) for file in files or shipped().values()]
+    different = 0
+    try:
+        with agent() as program:
+            for one in scenarios:
+                different += _compared(one, program, machine)
+    except CannotMeasure as reason:
+        click.echo(f"skipped: {reason}", err=True)
+    ctx.exit(min(different, 1))
+
+
+def _compared(one: "Scenario", program: Path, machine: "Setup") -> bool:
+    """Compare a scenario, say what came of it, and return whether there was a difference."""
+    from cowmodel.live.compare import compare
+    from cowmodel.speed.running_kernel import CannotMeasure
+
+    try:
+        came = compare(one, program, machine)
+    except CannotMeasure as reason:
+        click.echo(f"{one.name}: skipped: {reason}")
+        return False
+    click.echo("\n".join([f"{one.name}: {_verdict(came)}", *(f"  {line}" for line in came.differences)]))
+    return bool(came.differences)
+
+
+def _verdict(came: "Comparison") -> str:
+    if came.differences:
+        return f"{len(came.differences)} differences in {came.steps} rows"
+    if came.not_modelled:
+        place = came.not_modelled.partition(": expected")[0]
+        return f"{came.steps} rows as expected, on the running kernel only (not modelled: {place})"
+    return f"{came.steps} rows agree"
+
+
+def _read(file: Path) -> "Scenario":
+    from cowmodel.scenario.read import read_scenario, shipped
+
+    return read_scenario(file if file.exists() else shipped().get(file.name, file))
+
+
+def _setup(settings: Sequence[str]) -> "Setup":
+    from cowmodel.experiment.document import parse_settings
+    from cowmodel.scenario.setup import setup
+
+    return setup(parse_settings(settings))
+
+
+def _show(rows: Iterable["Row"], as_json: bool) -> None:
+    """Print rows, also those before one at which a stage could not go on."""
+    from cowmodel.scenario.table import table
+
+    failed: list[CowmodelError] = []
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row))
+        return
+    click.echo(table(_until_failure(rows, failed)))
+    if failed:
+        raise failed[0]
+
+
+def _until_failure(rows: Iterable["Row"], failed: list[CowmodelError]) -> Iterator["Row"]:
+    """Yield rows; put the error that ends them into `failed`."""
+    try:
+        yield from rows
+    except CowmodelError as problem:
+        failed.append(problem)

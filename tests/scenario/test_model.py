@@ -1,0 +1,169 @@
+"""Scenarios on the model."""
+
+from pathlib import Path
+
+import pytest
+
+from cowmodel.errors import ConfigError, SimulationError
+from cowmodel.scenario.expectations import unmet
+from cowmodel.scenario.fields import Row
+from cowmodel.scenario.model import ModelStage
+from cowmodel.scenario.play import play
+from cowmodel.scenario.read import parse, read_scenario, shipped
+from cowmodel.scenario.setup import setup
+from cowmodel.scenario.steps import Scenario
+
+ONLY_ON_THE_KERNEL = {
+    path.name for path in shipped().values() if "\n# not modelled yet: " in path.read_text()
+}
+
+
+def rows(text: str, **settings: str) -> list[Row]:
+    return played(parse(text), **settings)
+
+
+def played(scenario: Scenario, **settings: str) -> list[Row]:
+    machine = setup({name.replace("_", "."): value for name, value in settings.items()})
+    return list(play(scenario, ModelStage(scenario, machine)))
+
+
+START = "map P0 A anon pages=64 page=4k\ntouch P0 A all\n"
+
+
+@pytest.mark.parametrize("name", sorted(shipped().keys() - ONLY_ON_THE_KERNEL))
+def test_the_counts_of_a_scenario_that_ships_are_as_expected(name: str):
+    scenario = read_scenario(shipped()[name])
+
+    assert list(unmet(scenario, played(scenario))) == []
+
+
+@pytest.mark.parametrize("name", sorted(ONLY_ON_THE_KERNEL))
+def test_what_is_not_modelled_yet_is_refused_and_not_silently_wrong(name: str):
+    with pytest.raises(SimulationError, match=name):
+        played(read_scenario(shipped()[name]))
+
+
+def test_a_row_tells_the_operation_and_what_applies_to_it():
+    fork = rows(START + "fork P0 P1")[-1]
+
+    assert fork["step"] == 3 and fork["op"] == "fork" and fork["line"] == 3
+    assert (fork["proc"], fork["child"]) == ("P0", "P1")
+    assert "region" not in fork and "accesses" not in fork
+    assert fork["ns"]
+
+
+def test_accesses_are_counted_with_repeats_and_pages_without():
+    row = rows(START + "write P0 A list 1,1,2")[-1]
+
+    assert (row["accesses"], row["distinct"], row["accessed.same_frame"]) == (3, 2, 2)
+
+
+def test_pages_around_a_read_of_shared_memory_count_as_others():
+    row = rows("map P0 A shared pages=64 page=4k\ntouch P0 A all\nfork P0 P1\nread P1 A 3")[-1]
+
+    assert (row["minflt"], row["accessed.new"], row["other.new"]) == (1, 1, 15)
+
+
+def test_pages_that_are_unmapped_are_gone_and_reading_them_is_a_segfault():
+    cut, read = rows(START + "munmap P0 A 0-7\nread P0 A 6-9")[-2:]
+
+    assert (cut["other.gone"], cut["pages.present"]) == (8, 56)
+    assert (read["sigsegv"], read["minflt"]) == (1, 0)
+
+
+def test_a_region_that_is_unmapped_is_no_longer_told():
+    cut, look = rows(START + "map P0 B anon pages=1 page=4k\nmunmap P0 A\nstat")[-2:]
+
+    assert cut["other.gone"] == 64 and "pages.present" not in cut and cut["pt_pages"] == 0
+    assert look["region"] == "B"
+
+
+def test_stat_has_a_row_for_each_process_and_region():
+    looks = rows(START + "map P0 B anon pages=8 page=4k\nfork P0 P1\nstat")[-4:]
+
+    assert [(row["proc"], row["region"]) for row in looks] == [
+        ("P0", "A"),
+        ("P0", "B"),
+        ("P1", "A"),
+        ("P1", "B"),
+    ]
+    assert {row["step"] for row in looks} == {5}
+
+
+def test_smaps_divides_shared_frames_among_their_sharers():
+    row = rows(START + "fork P0 P1\nfork P0 P2\nwrite P0 A 0-31")[-1]
+
+    assert (row["smaps_kb.Rss"], row["smaps_kb.Private_Dirty"], row["smaps_kb.Shared_Dirty"]) == (
+        256,
+        128,
+        128,
+    )
+    assert row["smaps_kb.Pss"] == 170  # 128 + 128 / 3
+
+
+def test_accesses_at_the_same_time_are_made_one_after_the_other():
+    first, second = rows(START + "fork P0 P1\npar 2\nwrite P0 A all\nwrite P1 A all")[-2:]
+
+    assert (first["kinds.cow_copy"], second["kinds.cow_reuse"]) == (64, 64)
+    assert first["frames.unique"] == second["frames.unique"] == 128
+
+
+def test_spawn_and_fork_with_exec_leave_no_process():
+    spawn, exec_, write = rows(START + "spawn P0\nforkexec P0\nwrite P0 A all")[-3:]
+
+    assert spawn["frames.mappings"] == exec_["frames.mappings"] == 64
+    assert write["flips"] == 64
+
+
+def test_policy_and_costs_are_those_that_are_set():
+    linux = rows(START + "fork P0 P1\nexit P1\nwrite P0 A all")[-1]
+    naive = rows(START + "fork P0 P1\nexit P1\nwrite P0 A all", policy_copy="cow")[-1]
+    other = rows(START, machine_costs="redis-xeon")[-1]
+
+    assert (linux["flips"], naive["accessed.copied"]) == (64, 64)
+    assert other["ns"] != rows(START)[-1]["ns"]
+
+
+def test_a_pool_that_would_be_empty_is_refused():
+    start = "set hugepages 2\nmap P0 A anon size=4m page=hugetlb\n"
+    text = start + "write P0 A all unit=2m\nfork P0 P1\nwrite P1 A 0"
+
+    with pytest.raises(
+        SimulationError, match=r"scenario:5: write: expected at most 2 hugetlb pages .* got 3"
+    ):
+        rows(text)
+
+
+@pytest.mark.parametrize(
+    ("line", "feature"),
+    [
+        ("map P0 B anon size=2m page=thp", "map anon page=thp"),
+        ("madvise P0 A free", "madvise free"),
+        ("vfork P0", "vfork"),
+    ],
+)
+def test_what_the_model_does_not_have_is_told_by_line_and_operation(line: str, feature: str):
+    with pytest.raises(SimulationError) as told:
+        rows(START + line)
+
+    assert str(told.value).startswith(f"scenario:3: {feature}: expected one of map anon page=4k, ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"policy.copy": "cow-flp"}, "--set policy.copy: no 'cow-flp' among .*did you mean 'cow-flip'"),
+        ({"policy.cpy": "cow"}, "--set policy.cpy: no 'policy.cpy' among"),
+        ({"machine.paging": "arm64-16k"}, "expected base pages of 4 KiB"),
+        ({"machine.costs": "none"}, "--set machine.costs: no 'none' among"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_told(settings: dict[str, str], message: str):
+    with pytest.raises(ConfigError, match=message):
+        setup(settings)
+
+
+def test_an_expectation_that_is_not_met_is_told_with_its_place():
+    scenario = parse(START.rstrip() + " #= minflt 63, accessed.new >=64, sigsegv 0", Path("x.scn"))
+
+    assert list(unmet(scenario, played(scenario))) == ["x.scn:2: step 2, touch: expected minflt 63, got 64"]
