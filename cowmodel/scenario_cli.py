@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cowmodel.errors import CowmodelError
+from cowmodel.errors import ConfigError, CowmodelError, suggest
 
 if TYPE_CHECKING:
     from cowmodel.live.compare import Comparison
@@ -87,6 +87,52 @@ def compare(ctx: click.Context, files: Sequence[Path], settings: tuple[str, ...]
     except CannotMeasure as reason:
         click.echo(f"skipped: {reason}", err=True)
     ctx.exit(min(different, 1))
+
+
+@scenario.command
+@click.option("--seed", type=int, default=0, show_default=True, help="Entropy of the scenarios.")
+@click.option("--count", type=click.IntRange(1), default=100, show_default=True, help="Operations in all.")
+@click.option("--backing", "backings", multiple=True, help="base, shared or hugetlb; all by default.")
+@settings_option
+@click.pass_context
+def fuzz(
+    ctx: click.Context, seed: int, count: int, backings: Sequence[str], settings: tuple[str, ...]
+) -> None:
+    """Play random scenarios on both; write the shortest that differs to a file.
+
+    Example: cowmodel scenario fuzz --seed 1 --count 1000 --backing base
+    """
+    from cowmodel.live.fuzz import BACKINGS
+    from cowmodel.live.processes import agent
+    from cowmodel.speed.running_kernel import CannotMeasure
+
+    machine = _setup(settings)
+    for wrong in [backing for backing in backings if backing not in BACKINGS]:
+        raise ConfigError(suggest("--backing", wrong, BACKINGS))
+    try:
+        with agent() as program:
+            different = [_fuzzed(seed, count, one, program, machine) for one in backings or BACKINGS]
+    except CannotMeasure as reason:
+        click.echo(f"skipped: {reason}", err=True)
+        return
+    ctx.exit(int(any(different)))
+
+
+def _fuzzed(seed: int, count: int, backing: str, program: Path, machine: "Setup") -> bool:
+    """Try scenarios up to so many operations; return whether one of them differed."""
+    from cowmodel.live.fuzz import tried
+
+    done = number = skipped = 0
+    while done < count:
+        found = tried(seed, number, backing, program, machine)
+        if found.differences:
+            file = Path(f"fuzz-{backing}-{seed}-{number}.scn")
+            file.write_text(found.text, encoding="utf-8")
+            click.echo("\n".join([f"{backing}: scenario {number} differs: {file}", *found.differences]))
+            return True
+        done, number, skipped = done + found.operations, number + 1, skipped + bool(found.not_modelled)
+    click.echo(f"{backing}: {number} scenarios, {done} operations, {skipped} not modelled: no difference")
+    return False
 
 
 def _compared(one: "Scenario", program: Path, machine: "Setup") -> bool:

@@ -5,8 +5,8 @@ shared   -> SharedObject: the frames themselves, which outlive any one mapping
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -61,12 +61,16 @@ class Vma:
     offset : int
         Leaf of the shared object at `first`.
     writable : bool
-    at_fork : {'copy', 'omit', 'wipe'}
-        What a child gets: the same, nothing, or a mapping with nothing in it (Linux: MADV_DONTFORK,
-        MADV_WIPEONFORK).
+    locked : bool
+        Whether its pages are to stay (Linux: mlock).
+    inherited, wiped : bool
+        Whether a child gets it, and whether with nothing in it (Linux: MADV_DONTFORK, MADV_WIPEONFORK).
     written : bool
         Whether a page of its own was ever put in (Linux: it has an `anon_vma`). Only then does fork copy
         its entries: anything else the child can find again by itself.
+    origin : object
+        The same for parts of one mapping, which may be joined again; a child's parts may not, once written
+        (Linux: each has an `anon_vma` of its own).
 
     References
     ----------
@@ -79,8 +83,11 @@ class Vma:
     shared: SharedObject | None = None
     offset: int = 0
     writable: bool = True
-    at_fork: str = "copy"
+    locked: bool = False
+    inherited: bool = True
+    wiped: bool = False
     written: bool = False
+    origin: object = field(default_factory=object, repr=False)
 
     @property
     def end(self) -> int:
@@ -96,7 +103,17 @@ class Vma:
         """Return the child's copy at fork."""
         if self.shared:
             self.shared.mappings += 1
-        return replace(self, written=self.written and self.at_fork == "copy")
+        written = self.written and not self.wiped
+        return replace(self, locked=False, written=written, origin=object() if written else self.origin)
+
+    def joins(self, after: "Vma") -> bool:
+        """Return whether `after` is a part of the same mapping, next to it, with the same rights.
+
+        Mappings of huge pages are not joined again (Linux: VM_DONTEXPAND).
+        """
+        names = ("origin", "writable", "locked", "inherited", "wiped")
+        same = all(getattr(self, name) == getattr(after, name) for name in names)
+        return same and self.end == after.first and self.level == 1
 
     def part(self, first: int, end: int, leaf_pages: int) -> "Vma":
         """Return the part from `first` to `end`, which refers to the same object."""
@@ -164,18 +181,40 @@ class AddressSpace:
             end - first
         )
 
-    def carve(self, first: int, end: int, leaf_pages: Callable[[int], int]) -> list[Vma]:
-        """Cut mappings so that none reaches over `first` or `end`; return those between."""
+    def change(
+        self, first: int, end: int, leaf_pages: Callable[[int], int], **rights: object
+    ) -> Iterator[Vma]:
+        """Give mappings other rights between `first` and `end`; yield those, or parts, that had others.
+
+        What reaches over the ends is cut, and what then has the rights of its neighbours is joined to them.
+        """
         for vma in self.overlapping(first, end):
-            cuts = [vma.first, *(at for at in (first, end) if vma.first < at < vma.end), vma.end]
-            parts = [vma.part(*pair, leaf_pages(vma.level)) for pair in pairwise(cuts)]
-            if len(parts) > 1:
-                self.vmas.remove(vma)
-                for part in parts:
-                    self.insert(part)
-                if vma.shared:
-                    vma.shared.mappings += len(parts) - 1
-        return self.overlapping(first, end)
+            if any(getattr(vma, name) != value for name, value in rights.items()):
+                inside = self._cut(vma, max(first, vma.first), min(end, vma.end), leaf_pages(vma.level))
+                vars(inside).update(rights)
+                yield inside
+                self._join(inside.first, inside.end)
+
+    def _cut(self, vma: Vma, first: int, end: int, leaf_pages: int) -> Vma:
+        """Make up to three mappings of one, of which one is first..end, and return that."""
+        cuts = sorted({vma.first, first, end, vma.end})
+        parts = [vma.part(*pair, leaf_pages) for pair in pairwise(cuts)]
+        self.vmas.remove(vma)
+        for part in parts:
+            self.insert(part)
+        if vma.shared:
+            vma.shared.mappings += len(parts) - 1
+        return parts[cuts.index(first)]
+
+    def _join(self, first: int, end: int) -> None:
+        """Make one of parts of a mapping with the same rights that meet in first..end or at its ends."""
+        for before, after in list(pairwise(self.vmas)):
+            if first <= after.first <= end and before.joins(after):
+                after.first, after.pages, after.offset = before.first, after.end - before.first, before.offset
+                after.written |= before.written
+                self.vmas.remove(before)
+                if after.shared:
+                    after.shared.mappings -= 1
 
     def gap(self, first: int, end: int) -> tuple[int, int]:
         """Return the end of the mapping before `first` and the start of the one from `end` on."""

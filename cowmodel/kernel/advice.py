@@ -17,7 +17,12 @@ from cowmodel.kernel.fork import drop_entries
 from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import NOTHING, Work
 
-AT_FORK = {"wipeonfork": "wipe", "dontfork": "omit", "keeponfork": "copy", "dofork": "copy"}
+AT_FORK = {
+    "dontfork": {"inherited": False},
+    "dofork": {"inherited": True},
+    "wipeonfork": {"wiped": True},
+    "keeponfork": {"wiped": False},
+}
 POPULATE = {"populate_read": False, "populate_write": True}
 ADVICE = ("dontneed", *POPULATE, *AT_FORK)
 
@@ -28,9 +33,7 @@ def advise(kernel: KernelState, space: AddressSpace, first: int, end: int, advic
         return _drop(kernel, space, first, end)
     if advice not in AT_FORK:
         raise SimulationError(f"madvise: {suggest('advice', advice, ADVICE)}")
-    vmas = space.carve(first, end, kernel.geometry.leaf_pages)
-    for vma in vmas:
-        vma.at_fork = AT_FORK[advice]
+    list(space.change(first, end, kernel.geometry.leaf_pages, **AT_FORK[advice]))
     return Work(mappings=1)
 
 

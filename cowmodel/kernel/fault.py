@@ -247,8 +247,8 @@ def _frames_for(kernel: KernelState, vma: Vma, heads: Numbers, leaf: int) -> Num
 def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) -> None:
     """Map the neighbours of `vpn` that the shared object already has; the fault's price covers them."""
     window = max(1, FAULT_AROUND_BYTES // kernel.geometry.page_bytes)
-    start = vpn & -window
-    vpns = np.arange(max(start, vma.first), min(start + window, vma.end))
+    start, table = max(vpn & -window, vma.first), kernel.geometry.table_pages(1)
+    vpns = np.arange(start, min(start + window, (vpn | table - 1) + 1, vma.end))
     slots, pfns = space.page_table.slots(vpns, 1), _held(vma, vpns, 1)
     new = (slots != NO_SLOT) & (kernel.arena.flat[slots] == 0) & (pfns > 0)
     kernel.arena.flat[slots[new]] = with_frame(pfns[new], LEAF | _rights(vma))

@@ -82,7 +82,8 @@ class Memory(KernelState):
             If one of them is not mapped, or a huge page would be cut.
         """
         end = self._mapped(process, "mprotect", first, pages)
-        return protect(self, process.memory, first, end, writable)
+        work, locked = protect(self, process.memory, first, end, writable)
+        return sum((self._touch_all(process, *run, write=True) for run in locked), work)
 
     def madvise(self, process: Process, first: int, pages: int, advice: str) -> Work:
         """Advise about pages: one of `cowmodel.kernel.advice.ADVICE`.
@@ -113,6 +114,8 @@ class Memory(KernelState):
         OutOfMemory
         """
         end, work = self._mapped(process, "mlock", first, pages), Work(mappings=1)
+        if all(vma.level == 1 for vma in process.memory.overlapping(first, end)):  # huge ones stay anyway
+            list(process.memory.change(first, end, self.geometry.leaf_pages, locked=True))
         for vma in process.memory.overlapping(first, end):
             write = vma.writable and vma.shared is None
             work += self._touch_all(process, max(first, vma.first), min(end, vma.end), write)

@@ -20,15 +20,22 @@ from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import Work
 
 
-def protect(kernel: KernelState, space: AddressSpace, first: int, end: int, writable: bool) -> Work:
-    """Give or take the right to write to pages first..end, exclusive, all of which are mapped."""
-    changed = list[Numbers]()
-    for vma in space.carve(first, end, kernel.geometry.leaf_pages):
-        if vma.writable != writable:
-            vma.writable = writable
-            rule = guard if not writable else _given_back(vma)
-            changed += change_entries(kernel, space.page_table, vma.level, vma.first, vma.last, rule)
-    return Work(mappings=1) + kernel.forget(space, np.concatenate([np.zeros(0, np.int64), *changed]))
+def protect(
+    kernel: KernelState, space: AddressSpace, first: int, end: int, writable: bool
+) -> tuple[Work, list[tuple[int, int]]]:
+    """Give or take the right to write to pages first..end, exclusive, all of which are mapped.
+
+    Return also the runs, from and to, exclusive, that are locked and private, and may now be written: Linux
+    has them written at once.
+    """
+    changed, locked = list[Numbers](), list[tuple[int, int]]()
+    for vma in space.change(first, end, kernel.geometry.leaf_pages, writable=writable):
+        rule = guard if not writable else _given_back(vma)
+        if writable and vma.locked and not vma.shared:
+            locked.append((vma.first, vma.end))
+        changed += change_entries(kernel, space.page_table, vma.level, vma.first, vma.last, rule)
+    flush = kernel.forget(space, np.concatenate([np.zeros(0, np.int64), *changed]))
+    return Work(mappings=1) + flush, locked
 
 
 def change_entries(

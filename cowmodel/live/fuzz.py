@@ -1,0 +1,207 @@
+"""Random scenarios on both, and the smallest of them that still differs.
+
+A scenario is drawn operation by operation; what a kernel would refuse outright (advice about pages that are
+not mapped, or are locked) is not drawn, since a refusal is no count.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cowmodel.errors import CowmodelError
+from cowmodel.live.compare import Comparison, compare
+from cowmodel.scenario.read import parse
+from cowmodel.scenario.setup import Setup
+
+BACKINGS = {
+    "base": "anon pages={pages} page=4k",
+    "shared": "shared pages={pages} page=4k",
+    "hugetlb": "anon size={huge}m page=hugetlb",
+}
+_MOST_PAGES, _MOST_HUGE, _MOST_PROCESSES = 96, 4, 4
+_POOL = 64
+_OPERATIONS = 20  # of a scenario
+
+
+@dataclass
+class _Region:
+    """What a process may ask of a region: which pages it has, which it may write, which are locked."""
+
+    mapped: np.ndarray
+    writable: np.ndarray
+    locked: np.ndarray
+    inherited: np.ndarray
+
+    def child(self) -> "_Region":
+        return _Region(
+            self.mapped & self.inherited, self.writable.copy(), self.locked & False, self.inherited.copy()
+        )
+
+
+@dataclass
+class Author:
+    """Writes a random scenario.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    backing : str
+        One of `BACKINGS`.
+
+    Attributes
+    ----------
+    lines : list of str
+        The operations so far.
+    """
+
+    rng: np.random.Generator
+    backing: str
+    lines: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Map the regions."""
+        self._huge = self.backing == "hugetlb"
+        self._processes: dict[str, dict[str, _Region]] = {"P0": {}}
+        self._born = 1
+        for name in "AB"[: int(self.rng.integers(1, 3))]:
+            huge, pages = (
+                int(self.rng.integers(1, _MOST_HUGE + 1)),
+                int(self.rng.integers(1, _MOST_PAGES + 1)),
+            )
+            units = huge if self._huge else pages
+            self.lines.append(f"map P0 {name} {BACKINGS[self.backing].format(pages=pages, huge=2 * huge)}")
+            yes, no = np.ones(units, bool), np.zeros(units, bool)
+            self._processes["P0"][name] = _Region(yes, yes.copy(), no, yes.copy())
+
+    def write(self, operations: int) -> None:
+        """Add so many operations, less those that make no sense where they would be."""
+        verbs = [self._access, self._access, self._access, self._fork, self._exit, self._madvise]
+        verbs += [self._mprotect, self._munmap, self._mlock]
+        for _ in range(operations):
+            proc = str(self.rng.choice(list(self._processes)))
+            verbs[int(self.rng.integers(len(verbs)))](proc)
+
+    def _access(self, proc: str) -> None:
+        name, region = self._pick(proc)
+        first, last = self._span(region)
+        unit = " unit=2m" if self._huge else ""
+        pattern = [f"{first}-{last}", f"{first}-{last} rev", "all"][int(self.rng.integers(3))]
+        pattern = f"range {pattern}" if "rev" in pattern else pattern
+        self.lines.append(f"{self.rng.choice(['read', 'write'])} {proc} {name} {pattern}{unit}")
+
+    def _fork(self, proc: str) -> None:
+        if self._born < _MOST_PROCESSES:
+            child, self._born = f"P{self._born}", self._born + 1
+            self._processes[child] = {name: r.child() for name, r in self._processes[proc].items()}
+            self.lines.append(f"fork {proc} {child}")
+
+    def _exit(self, proc: str) -> None:
+        if proc != "P0":
+            del self._processes[proc]
+            self.lines.append(f"exit {proc}")
+
+    def _madvise(self, proc: str) -> None:
+        name, region = self._pick(proc)
+        first, last = self._span(region)
+        part = slice(first, last + 1)
+        choices = ["populate_read", "dontfork"] + ["dontneed"] * (not region.locked[part].any())
+        choices += ["populate_write"] * bool(region.writable[part].all())
+        choices += ["wipeonfork"] * (self.backing == "base")
+        advice = str(self.rng.choice(choices))
+        if region.mapped[part].all():
+            region.inherited[part] &= advice != "dontfork"
+            self.lines.append(f"madvise {proc} {name} {self._pages(first, last)} {advice}")
+
+    def _mprotect(self, proc: str) -> None:
+        name, region = self._pick(proc)
+        first, last = self._span(region)
+        if region.mapped[first : last + 1].all():
+            writable = bool(self.rng.integers(2))
+            region.writable[first : last + 1] = writable
+            rights = "rw" if writable else "r"
+            self.lines.append(f"mprotect {proc} {name} {self._pages(first, last)} {rights}")
+
+    def _munmap(self, proc: str) -> None:
+        name, region = self._pick(proc)
+        first, last = self._span(region)
+        whole, regions = last - first + 1 == len(region.mapped), self._processes[proc]
+        if self.rng.random() < 0.3 and region.mapped[first : last + 1].all() and len(regions) > whole:
+            region.mapped[first : last + 1] = False
+            if whole:
+                del regions[name]
+            self.lines.append(f"munmap {proc} {name} {self._pages(first, last)}")
+
+    def _mlock(self, proc: str) -> None:
+        name, region = self._pick(proc)
+        first, last = self._span(region)
+        if self.rng.random() < 0.3 and region.mapped[first : last + 1].all():
+            region.locked[first : last + 1] = True
+            self.lines.append(f"mlock {proc} {name} {self._pages(first, last)}")
+
+    def _pick(self, proc: str) -> tuple[str, _Region]:
+        regions = self._processes[proc]
+        name = str(self.rng.choice(list(regions)))
+        return name, regions[name]
+
+    def _span(self, region: _Region) -> tuple[int, int]:
+        """Return a run of pages, or huge pages, of a region: from, to."""
+        first, last = np.sort(self.rng.integers(len(region.mapped), size=2)).tolist()
+        return first, last
+
+    def _pages(self, first: int, last: int) -> str:
+        scale = 512 if self._huge else 1
+        return f"{first * scale}-{(last + 1) * scale - 1}"
+
+
+def text(lines: list[str], backing: str) -> str:
+    """Return operations as a whole scenario."""
+    pool = [f"set hugepages {_POOL}"] if backing == "hugetlb" else []
+    return "\n".join(["name fuzz", *pool, *lines]) + "\n"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a random scenario: its text, shrunk if there is a difference, and the differences."""
+
+    text: str
+    operations: int
+    differences: list[str]
+    not_modelled: str
+
+
+def tried(seed: int, number: int, backing: str, program: Path, setup: Setup) -> Found:
+    """Write scenario `number` of a seed, run it on both, and shrink it if they differ."""
+
+    def compared(lines: list[str]) -> Comparison:
+        return compare(parse(text(lines, backing), Path("fuzz")), program, setup)
+
+    def fails(lines: list[str]) -> bool:
+        try:
+            return bool(compared(lines).differences)
+        except CowmodelError:  # what is left makes no sense
+            return False
+
+    author = Author(np.random.default_rng([seed, number]), backing)
+    author.write(_OPERATIONS)
+    came, lines = compared(author.lines), author.lines
+    if came.differences:
+        lines = shrunk(lines, fails)
+        came = compared(lines)
+    return Found(text(lines, backing), len(author.lines), came.differences, came.not_modelled)
+
+
+def shrunk(lines: list[str], fails: Callable[[list[str]], bool]) -> list[str]:
+    """Return as few of `lines` as still fail, none of which can be left out.
+
+    Examples
+    --------
+    >>> shrunk(["a", "b", "c", "d"], lambda lines: {"b", "d"} <= {*lines})
+    ['b', 'd']
+    """
+    for place in range(len(lines)):
+        fewer = lines[:place] + lines[place + 1 :]
+        if fails(fewer):
+            return shrunk(fewer, fails)
+    return lines
