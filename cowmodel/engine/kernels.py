@@ -13,6 +13,12 @@ can be taken back, is STRICT: its hits too wait for their turn. `tree`, int64[2 
 cores, C of them being a power of two: a node has when its first core acts next, twice, and that core; node n
 has won against its neighbour, or lost to it, for node n // 2.
 
+    cores  int64[C, 17] --ROW--> pages, places  int64[R, N]     a burst a row; a place is slot * 2 + write
+      |                                   |
+    tree   int64[2 C, 2]               words    uint64[T * E]     page-table entries, by slot
+    who comes first                       |
+                                       sharers  int32[F]          entries that map a frame, by frame
+
 The state of a core is one row of `cores`, int64[C, 17]:
 
     CLOCK POSITION END LIMIT   now; next access, end of the burst, time limit

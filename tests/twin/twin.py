@@ -186,8 +186,8 @@ class Twin:
         self._map(space, region, head, region.held[place], True)
         if not write and region.level == 1:
             window = max(1, AROUND_BYTES // self.page_bytes)
-            low = head // window * window
-            for near in range(max(low, region.first), min(low + window, region.end)):
+            low, table = max(head // window * window, region.first), 1 << self.bits[0]
+            for near in range(low, min(low + window, (head // table + 1) * table, region.end)):
                 if near not in space.entries and near - region.start in region.held:
                     self._map(space, region, near, region.held[near - region.start], True)
         return "shared_map"
