@@ -128,9 +128,13 @@ class Memory(KernelState):
         ------
         SimulationError
             If `process` has no such mapping, or it no such pages.
+        SegmentationFault
+            If it may not write there.
         OutOfMemory
         """
         vma = self._own(process, vma)
+        if not vma.writable:
+            raise SegmentationFault(f"process {process.pid} populates pages that it may not write")
         if vpns is None and not vma.shared:
             work = populate_whole(self, process.memory, vma)
         else:

@@ -289,3 +289,5 @@ def test_what_may_not_be_written_is_not_populated_for_writing():
 
     with pytest.raises(SegmentationFault, match="populates pages that it may not write"):
         kernel.madvise(parent, heap.first, 4, "populate_write")
+    with pytest.raises(SegmentationFault, match="populates pages that it may not write"):
+        kernel.populate(parent, heap)
