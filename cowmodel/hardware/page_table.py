@@ -120,6 +120,11 @@ class PageTable:
             slots = np.where(words & np.uint64(PRESENT | LARGE) == PRESENT, inner, NO_SLOT)
         return slots
 
+    def entries(self, vpns: Numbers, level: int) -> Words:
+        """Return the entries for `vpns` in tables of `level`, 0 where there is none or no such table."""
+        slots = self.slots(vpns, level)
+        return np.where(slots == NO_SLOT, np.uint64(0), self._arena.flat[slots])
+
     def tables_over(self, level: int, first: int, last: int) -> tuple[Numbers, Numbers]:
         """Return rows and first pages of the tables of `level` that cover any page of first..last."""
         rows, firsts = np.array([self.root]), np.array([0])

@@ -124,11 +124,9 @@ def begin(kernel: KernelState, process: Process, vpn: int, write: bool) -> Fault
     space = process.memory
     vma = space.find(vpn)
     if vma is None or (write and not vma.writable):
-        verb, what = (
-            "wrote to" if write else "read",
-            "in a read-only mapping" if vma else "outside its mappings",
-        )
-        raise SegmentationFault(f"process {process.pid} {verb} page {vpn:#x}, {what}")
+        verb = "wrote to" if write else "read"
+        where = "in a read-only mapping" if vma else "outside its mappings"
+        raise SegmentationFault(f"process {process.pid} {verb} page {vpn:#x}, {where}")
     slot = space.page_table.walk(vpn, vma.level)
     word = kernel.arena.words[slot] if slot != NO_SLOT else 0
     if not word:

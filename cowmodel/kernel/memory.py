@@ -203,15 +203,12 @@ class Memory(KernelState):
         """Fault in pages first..end, exclusive, as accesses would."""
         work = NOTHING
         for vpn in range(first, end):
-            while not self.touch(process, vpn, write):
+            while not self.touch(process, vpn, write):  # re-executed after each fault
                 work += self.fault(process, vpn, write).work
         return work
 
     def _access(self, process: Process, vpn: int, write: bool) -> Work:
-        work = NOTHING
-        while not self.touch(process, vpn, write):  # re-executed after each fault
-            work += self.fault(process, vpn, write).work
-        return work + Work(hits=1)
+        return self._touch_all(process, vpn, vpn + 1, write) + Work(hits=1)
 
     def _fill(self, process: Process, vma: Vma, vpns: Numbers | None) -> Work:
         leaf = self.geometry.leaf_pages(vma.level)
@@ -223,9 +220,8 @@ class Memory(KernelState):
                 )
             wanted[(vpns - vma.first) // leaf] = True
         heads = vma.first + np.flatnonzero(wanted) * leaf
-        slots = process.memory.page_table.slots(heads, vma.level)
-        heads = heads[(slots == NO_SLOT) | (self.arena.flat[slots] == 0)]
-        return faults.fill(self, process.memory, vma, heads)
+        empty = process.memory.page_table.entries(heads, vma.level) == 0
+        return faults.fill(self, process.memory, vma, heads[empty])
 
     def _own(self, process: Process, vma: Vma) -> Vma:
         """Return the mapping of `process` at the pages of `vma`, which may be its parent's."""

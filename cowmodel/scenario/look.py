@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from cowmodel.hardware.page_table import NO_SLOT
 from cowmodel.hardware.paging import DIRTY, SAVED_DIRTY, SPECIAL, Numbers, Words, frame_of
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.kernel import Kernel
@@ -90,5 +89,4 @@ def hugetlb_demand(kernel: Kernel, mapped: Iterable[tuple[Process, Map, bool]]) 
 def _entries(kernel: Kernel, process: Process, vma: Vma) -> Words:
     """Return the entries of a mapping, one for each leaf; 0 for none."""
     heads = np.arange(vma.first, vma.end, kernel.geometry.leaf_pages(vma.level))
-    slots = process.memory.page_table.slots(heads, vma.level)
-    return np.where(slots == NO_SLOT, np.uint64(0), kernel.arena.flat[slots])
+    return process.memory.page_table.entries(heads, vma.level)

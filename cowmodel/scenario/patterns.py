@@ -106,8 +106,8 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Random:
-    """`count` draws from lowest..highest, with repeats."""
+class Drawn:
+    """`count` indices of lowest..highest, made from a seed."""
 
     lowest: int
     highest: int
@@ -117,6 +117,11 @@ class Random:
     def __len__(self) -> int:
         """Return how many indices there are."""
         return self.count
+
+
+@dataclass(frozen=True)
+class Random(Drawn):
+    """`count` draws from lowest..highest, with repeats."""
 
     def indices(self) -> Numbers:
         """Return the indices in the order of the accesses."""
@@ -125,17 +130,8 @@ class Random:
 
 
 @dataclass(frozen=True)
-class Shuffle:
+class Shuffle(Drawn):
     """The first `count` of lowest..highest, shuffled: no index twice."""
-
-    lowest: int
-    highest: int
-    count: int
-    seed: int
-
-    def __len__(self) -> int:
-        """Return how many indices there are."""
-        return self.count
 
     def indices(self) -> Numbers:
         """Return the indices in the order of the accesses."""
@@ -143,18 +139,10 @@ class Shuffle:
 
 
 @dataclass(frozen=True)
-class Zipf:
+class Zipf(Drawn):
     """`count` draws from lowest..highest with weights 1, 2 ** -skew, 3 ** -skew ... over a shuffle."""
 
-    lowest: int
-    highest: int
-    count: int
-    seed: int
     skew: float
-
-    def __len__(self) -> int:
-        """Return how many indices there are."""
-        return self.count
 
     def indices(self) -> Numbers:
         """Return the indices in the order of the accesses."""
