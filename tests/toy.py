@@ -89,7 +89,7 @@ def state(kernel: Kernel) -> dict[str, Any]:
         "faults": [Counter(process.faults) for process in kernel.everyone],
         "copied": [process.copied_bytes for process in kernel.everyone],
         "vmas": [[str(vma) for vma in process.memory.vmas] for process in kernel.alive],
-        "objects": [vma.shared.pfns.tolist() for p in kernel.alive for vma in p.memory.vmas if vma.shared],
+        "objects": [vma.object.pfns.tolist() for p in kernel.alive for vma in p.memory.vmas if vma.object],
         "tables": [list(process.memory.page_table.tables) for process in kernel.alive],
     }
 

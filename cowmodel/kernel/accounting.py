@@ -73,10 +73,10 @@ def count(kernel: KernelState, process: Process) -> Usage:
 def unmapped_cache_bytes(kernel: KernelState) -> int:
     """Return the bytes of shared objects that no entry maps at the moment."""
     objects = {
-        id(vma.shared): (vma.shared, kernel.geometry.leaf_pages(vma.level))
+        id(vma.object): (vma.object, kernel.geometry.leaf_pages(vma.level))
         for process in kernel.alive
         for vma in process.memory.vmas
-        if vma.shared
+        if vma.object
     }
     idle = sum(
         int((kernel.frames.sharers[held.pfns[held.pfns > 0]] == 0).sum()) * leaf

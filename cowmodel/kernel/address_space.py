@@ -1,49 +1,24 @@
 """Mappings and the address space that they make up.
 
 Vma      pages first .. first + pages, all of one backing, private or shared
-shared   -> SharedObject: the frames themselves, which outlive any one mapping
+object   -> MemoryObject: frames that outlive any one mapping
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from cowmodel.hardware.frames import FrameTable
 from cowmodel.hardware.page_table import PageTable
-from cowmodel.hardware.paging import Numbers
+from cowmodel.kernel.memory_object import MemoryObject
 
 if TYPE_CHECKING:
     from cowmodel.kernel.accounting import Usage
 
 
-class SharedObject:
-    """The frames behind a shared mapping, kept while any mapping refers to it.
-
-    Attributes
-    ----------
-    pfns : int64[n]
-        Frame of each leaf of the object, 0 where it was never touched.
-    mappings : int
-        Vmas that refer to the object.
-    """
-
-    def __init__(self, leafs: int) -> None:
-        self.pfns: Numbers = np.zeros(leafs, np.int64)
-        self.mappings = 1
-
-    def let_go(self, frames: FrameTable, leaf_pages: int) -> int:
-        """Forget one mapping; with the last, free the frames. Return how many leafs were freed."""
-        self.mappings -= 1
-        if self.mappings:
-            return 0
-        held = self.pfns[self.pfns > 0]
-        frames.cached[held] = False
-        frames.release(held, leaf_pages)
-        return len(held)
+class Origin:
+    """What all parts of one mapping have in common."""
 
 
 @dataclass(eq=False)
@@ -56,10 +31,12 @@ class Vma:
         First page and number of base pages.
     level : int
         Level of its leafs.
-    shared : SharedObject or None
-        The frames behind a shared mapping; None for private memory.
+    object : MemoryObject or None
+        The frames behind it; None for anonymous private memory.
+    private : bool
+        Whether a write is the writer's own.
     offset : int
-        Leaf of the shared object at `first`.
+        Leaf of the object at `first`.
     writable : bool
     locked : bool
         Whether its pages are to stay (Linux: mlock).
@@ -68,7 +45,7 @@ class Vma:
     written : bool
         Whether a page of its own was ever put in (Linux: it has an `anon_vma`). Only then does fork copy
         its entries: anything else the child can find again by itself.
-    origin : object
+    origin : Origin
         The same for parts of one mapping, which may be joined again; a child's parts may not, once written
         (Linux: each has an `anon_vma` of its own).
 
@@ -80,14 +57,15 @@ class Vma:
     first: int
     pages: int
     level: int
-    shared: SharedObject | None = None
+    object: MemoryObject | None = None
+    private: bool = True
     offset: int = 0
     writable: bool = True
     locked: bool = False
     inherited: bool = True
     wiped: bool = False
     written: bool = False
-    origin: object = field(default_factory=object, repr=False)
+    origin: Origin = field(default_factory=Origin, repr=False)
 
     @property
     def end(self) -> int:
@@ -101,10 +79,10 @@ class Vma:
 
     def duplicate(self) -> "Vma":
         """Return the child's copy at fork."""
-        if self.shared:
-            self.shared.mappings += 1
+        if self.object:
+            self.object.mappings += 1
         written = self.written and not self.wiped
-        return replace(self, locked=False, written=written, origin=object() if written else self.origin)
+        return replace(self, locked=False, written=written, origin=Origin() if written else self.origin)
 
     def joins(self, after: "Vma") -> bool:
         """Return whether `after` is a part of the same mapping, next to it, with the same rights.
@@ -181,9 +159,7 @@ class AddressSpace:
             end - first
         )
 
-    def change(
-        self, first: int, end: int, leaf_pages: Callable[[int], int], **rights: object
-    ) -> Iterator[Vma]:
+    def change(self, first: int, end: int, leaf_pages: Callable[[int], int], **rights: Any) -> Iterator[Vma]:
         """Give mappings other rights between `first` and `end`; yield those, or parts, that had others.
 
         What reaches over the ends is cut, and what then has the rights of its neighbours is joined to them.
@@ -202,8 +178,8 @@ class AddressSpace:
         self.vmas.remove(vma)
         for part in parts:
             self.insert(part)
-        if vma.shared:
-            vma.shared.mappings += len(parts) - 1
+        if vma.object:
+            vma.object.mappings += len(parts) - 1
         return parts[cuts.index(first)]
 
     def _join(self, first: int, end: int) -> None:
@@ -213,8 +189,8 @@ class AddressSpace:
                 after.first, after.pages, after.offset = before.first, after.end - before.first, before.offset
                 after.written |= before.written
                 self.vmas.remove(before)
-                if after.shared:
-                    after.shared.mappings -= 1
+                if after.object:
+                    after.object.mappings -= 1
 
     def gap(self, first: int, end: int) -> tuple[int, int]:
         """Return the end of the mapping before `first` and the start of the one from `end` on."""

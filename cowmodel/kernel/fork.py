@@ -12,7 +12,7 @@ from cowmodel.hardware.page_table import PageTable
 from cowmodel.hardware.paging import Numbers, guard
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.choices import AtFork
-from cowmodel.kernel.fault import flip_last_sharers
+from cowmodel.kernel.reverse_map import flip_last_sharers
 from cowmodel.kernel.rights import change_entries
 from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import Work, entries_work, tables_work
@@ -97,7 +97,7 @@ def drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int,
     def flip(vpns: Numbers, pfns: Numbers) -> None:
         flipped.append(flip_last_sharers(kernel, vpns, pfns, vma.level))
 
-    seeking = vma.shared is None and kernel.policy.seeks_last_sharer()
+    seeking = vma.private and kernel.policy.seeks_last_sharer()
     table, tell = space.page_table, flip if seeking else None
     drops, frees = kernel.passes.drop(table, vma.level, first, end - 1, tell)
     return sum(flipped, Work(drops=drops, frees=frees))
@@ -111,10 +111,10 @@ def _cut(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: in
     space.vmas.remove(vma)
     for part in parts:
         space.insert(part)
-    if vma.shared is None:
+    if vma.object is None:
         return Work()
-    vma.shared.mappings += len(parts)
-    return Work(frees=vma.shared.let_go(kernel.frames, leaf))
+    vma.object.mappings += len(parts)
+    return Work(frees=vma.object.let_go(kernel.frames, leaf))
 
 
 def exit_space(kernel: KernelState, space: AddressSpace) -> Work:

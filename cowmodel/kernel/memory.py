@@ -8,12 +8,13 @@ import numpy as np
 from cowmodel.errors import ConfigError, SegmentationFault, SimulationError
 from cowmodel.hardware.page_table import NO_SLOT
 from cowmodel.hardware.paging import ACCESSED, DIRTY, PRESENT, WRITE, Numbers
-from cowmodel.kernel import fault as faults
-from cowmodel.kernel.address_space import AddressSpace, SharedObject, Vma
+from cowmodel.kernel import cached, dispatch
+from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.advice import POPULATE, advise
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.fault import FILL, Fault, Pending
 from cowmodel.kernel.fork import unmap
+from cowmodel.kernel.memory_object import MemoryObject
 from cowmodel.kernel.populate import populate_whole
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.rights import protect
@@ -50,7 +51,7 @@ class Memory(KernelState):
         leafs = -(-size_bytes // (leaf * self.geometry.page_bytes))
         first = self._place(process.memory, leaf) if at_page is None else at_page
         self._check_place(process.memory, first, first + leafs * leaf, leaf)
-        vma = Vma(first, leafs * leaf, level, SharedObject(leafs) if shared else None)
+        vma = Vma(first, leafs * leaf, level, MemoryObject(leafs) if shared else None, private=not shared)
         process.memory.insert(vma)
         return vma, Work(mappings=1)
 
@@ -117,7 +118,7 @@ class Memory(KernelState):
         if all(vma.level == 1 for vma in process.memory.overlapping(first, end)):  # huge ones stay anyway
             list(process.memory.change(first, end, self.geometry.leaf_pages, locked=True))
         for vma in process.memory.overlapping(first, end):
-            write = vma.writable and vma.shared is None
+            write = vma.writable and vma.private
             work += self._touch_all(process, max(first, vma.first), min(end, vma.end), write)
         return work
 
@@ -135,12 +136,12 @@ class Memory(KernelState):
         vma = self._own(process, vma)
         if not vma.writable:
             raise SegmentationFault(f"process {process.pid} populates pages that it may not write")
-        if vpns is None and not vma.shared:
+        if vpns is None and vma.private:
             work = populate_whole(self, process.memory, vma)
         else:
             work = self._fill(process, vma, vpns)
         process.memory.family.changes += 1
-        process.faults["shared_map" if vma.shared else FILL[vma.level > 1]] += work.traps
+        process.faults["shared_map" if vma.object else FILL[vma.level > 1]] += work.traps
         return work
 
     def read(self, process: Process, vpn: int) -> Work:
@@ -174,14 +175,14 @@ class Memory(KernelState):
         OutOfMemory
             If no frame is left.
         """
-        fault = faults.begin(self, process, vpn, write)
+        fault = dispatch.begin(self, process, vpn, write)
         process.memory.family.changes += 1
         return fault if isinstance(fault, Pending) else _noted(process, fault)
 
     def commit_fault(self, process: Process, pending: Pending) -> Fault:
         """Map what a fault has prepared."""
         process.memory.family.changes += 1
-        return _noted(process, faults.commit(self, process, pending))
+        return _noted(process, dispatch.commit(self, process, pending))
 
     def fault(self, process: Process, vpn: int, write: bool) -> Fault:
         """Handle a page fault from beginning to end; raise as `begin_fault` does."""
@@ -221,7 +222,7 @@ class Memory(KernelState):
             wanted[(vpns - vma.first) // leaf] = True
         heads = vma.first + np.flatnonzero(wanted) * leaf
         empty = process.memory.page_table.entries(heads, vma.level) == 0
-        return faults.fill(self, process.memory, vma, heads[empty])
+        return cached.fill(self, process.memory, vma, heads[empty])
 
     def _own(self, process: Process, vma: Vma) -> Vma:
         """Return the mapping of `process` at the pages of `vma`, which may be its parent's."""

@@ -31,7 +31,7 @@ def protect(
     changed, locked = list[Numbers](), list[tuple[int, int]]()
     for vma in space.change(first, end, kernel.geometry.leaf_pages, writable=writable):
         rule = guard if not writable else _given_back(vma)
-        if writable and vma.locked and not vma.shared:
+        if writable and vma.locked and vma.private:
             locked.append((vma.first, vma.end))
         changed += change_entries(kernel, space.page_table, vma.level, vma.first, vma.last, rule)
     flush = kernel.forget(space, np.concatenate([np.zeros(0, np.int64), *changed]))
@@ -52,7 +52,7 @@ def change_entries(
 
 def _given_back(vma: Vma) -> Callable[[Words], Words]:
     """Return what becomes of guarded entries of `vma`."""
-    if vma.shared:  # nothing is copied there: all are writable at once
+    if not vma.private:  # nothing is copied there: all are writable at once
         return lambda words: unguard(words | np.where(words, np.uint64(EXCLUSIVE), np.uint64(0)))
     if vma.level > 1:  # Linux looks at sharers in a fault alone
         return lambda words: words & ~np.uint64(GUARDED | EXCLUSIVE)

@@ -62,7 +62,7 @@ def _smaps(kernel: Kernel, vma: Vma, words: Words) -> dict[str, int]:
         "Rss": len(words),
         "Private_Dirty": int((dirty & (sharers == 1)).sum()),
         "Shared_Dirty": int((dirty & (sharers > 1)).sum()),
-        "Anonymous": 0 if vma.shared else len(words),
+        "Anonymous": 0 if vma.object else len(words),
     }
     return {name: count * _KIB_PAGE for name, count in pages.items()} | {"Pss": parts >> 10 + _PSS_SHIFT}
 

@@ -207,15 +207,15 @@ class KernelMachine(RuleBasedStateMachine):
     @invariant()
     def a_writable_private_entry_has_its_frame_to_itself(self) -> None:
         for process, leaf, vma in self.mapped():
-            if leaf.writable and not vma.shared:
+            if leaf.writable and vma.private:
                 assert self.kernel.frames.sharers[leaf.pfn] == 1, (process.pid, leaf)
 
     @invariant()
     def a_shared_entry_is_writable_and_maps_the_frame_of_its_object(self) -> None:
         for process, leaf, vma in self.mapped():
-            if vma.shared:
+            if vma.object:
                 at = (leaf.page - vma.first) // self.kernel.geometry.leaf_pages(vma.level)
-                held = int(vma.shared.pfns[vma.offset + at])
+                held = int(vma.object.pfns[vma.offset + at])
                 assert (leaf.writable, leaf.pfn) == (True, held), (process.pid, leaf)
 
     @invariant()
@@ -279,10 +279,10 @@ class KernelMachine(RuleBasedStateMachine):
 
     @invariant()
     def shared_objects_count_their_mappings(self) -> None:
-        vmas = [vma for process in self.kernel.alive for vma in process.memory.vmas if vma.shared]
+        vmas = [vma for process in self.kernel.alive for vma in process.memory.vmas if vma.object]
         for vma in vmas:
-            assert vma.shared
-            assert vma.shared.mappings == sum(other.shared is vma.shared for other in vmas)
+            assert vma.object
+            assert vma.object.mappings == sum(other.object is vma.object for other in vmas)
 
     @invariant()
     def processes_are_those_alive_and_those_still_to_be_waited_for(self) -> None:
@@ -380,7 +380,7 @@ class KernelMachine(RuleBasedStateMachine):
         found = {leaf.pfn: leaf_pages(leaf.level) for _, leaf, _ in self.mapped() if leaf.pfn}
         for process in self.kernel.alive:
             for vma in process.memory.vmas:
-                held = vma.shared.pfns.tolist() if vma.shared else []
+                held = vma.object.pfns.tolist() if vma.object else []
                 found |= {pfn: leaf_pages(vma.level) for pfn in held if pfn}
         return found
 
@@ -414,8 +414,8 @@ def described(process: Process) -> tuple[object, ...]:
         [child.pid for child in process.children],
         dict(process.faults),
         process.copied_bytes,
-        [(v.first, v.pages, v.level, v.offset, v.written, id(v.shared)) for v in vmas],
-        [(v.shared.mappings, v.shared.pfns.tolist()) for v in vmas if v.shared],
+        [(v.first, v.pages, v.level, v.offset, v.written, id(v.object)) for v in vmas],
+        [(v.object.mappings, v.object.pfns.tolist()) for v in vmas if v.object],
         list(process.space.page_table.tables) if process.space else [],
     )
 

@@ -235,11 +235,11 @@ def test_a_shared_page_that_nobody_touched_gets_a_zeroed_frame_that_the_object_k
 
     fault = kernel.fault(parent, heap.first + 1, write=True)
 
-    assert heap.shared is not None
+    assert heap.object is not None
     assert fault.kind == "shared_map"
     assert (fault.work.allocations, fault.work.zeroed_bytes) == (1, PAGE)
     assert picture(kernel, parent, heap) == [NONE, MINE]
-    assert (heap.shared.pfns.tolist(), np.flatnonzero(kernel.frames.cached).tolist()) == ([0, 1], [1])
+    assert (heap.object.pfns.tolist(), np.flatnonzero(kernel.frames.cached).tolist()) == ([0, 1], [1])
 
 
 @policies

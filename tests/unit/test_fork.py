@@ -211,9 +211,9 @@ def test_parent_and_child_refer_to_the_same_shared_object():
 
     child, _ = kernel.fork(parent)
 
-    assert heap.shared is not None
-    assert child.memory.vmas[0].shared is heap.shared
-    assert heap.shared.mappings == 2
+    assert heap.object is not None
+    assert child.memory.vmas[0].object is heap.object
+    assert heap.object.mappings == 2
 
 
 # ----------------------------------------------------------------- huge pages

@@ -274,8 +274,8 @@ def test_populating_huge_pages_takes_any_page_of_each():
 def test_populating_shared_memory_fills_the_object():
     kernel, parent, heap = scene(pages=3, shared=True)
 
-    assert heap.shared is not None
-    assert heap.shared.pfns.tolist() == frames(kernel, parent, heap) == [1, 2, 3]
+    assert heap.object is not None
+    assert heap.object.pfns.tolist() == frames(kernel, parent, heap) == [1, 2, 3]
     assert parent.faults == {"shared_map": 3}
 
 

@@ -184,8 +184,8 @@ def test_the_frames_of_a_shared_object_go_with_its_last_mapping():
     works = [kernel.munmap(process, process.memory.vmas[0]) for process in (parent, child)]
 
     assert [work.frees for work in works] == [0, 4]
-    assert heap.shared is not None
-    assert (heap.shared.mappings, kernel.frames.used) == (0, 0)
+    assert heap.object is not None
+    assert (heap.object.mappings, kernel.frames.used) == (0, 0)
     assert not kernel.frames.cached.any()
 
 
@@ -199,8 +199,8 @@ def test_a_part_of_a_shared_mapping_finds_the_frames_at_its_own_offset():
 
     assert [vma.offset for vma in parts(child)] == [0, 3]
     assert [frames(kernel, child, part) for part in parts(child)] == [[1], [4, 5, 6]]
-    assert heap.shared is not None
-    assert heap.shared.mappings == 3
+    assert heap.object is not None
+    assert heap.object.mappings == 3
 
 
 # ------------------------------------------------------------------ huge pages

@@ -1,0 +1,32 @@
+"""The reverse map: who maps a frame, and which of them is the last."""
+
+import numpy as np
+
+from cowmodel.hardware.page_table import NO_SLOT
+from cowmodel.hardware.paging import EXCLUSIVE, GUARDED, WRITE, Numbers, frame_of, make_writable
+from cowmodel.kernel.state import KernelState
+from cowmodel.kernel.work import NOTHING, Work
+
+
+def flip_last_sharers(kernel: KernelState, vpns: Numbers, pfns: Numbers, level: int) -> Work:
+    """Make the last entry that maps each frame writable, if the policy wants that.
+
+    Parameters
+    ----------
+    vpns, pfns : int64[n]
+        Pages at which private frames just lost a sharer. A frame lies at the same page in every process
+        that shares it, since only fork shares private memory: that is the reverse map.
+    level : int
+    """
+    if not kernel.policy.seeks_last_sharer():
+        return NOTHING
+    alone = kernel.frames.sharers[pfns] == 1
+    vpns, pfns, flips = vpns[alone], pfns[alone], 0
+    for process in kernel.alive:
+        slots = process.memory.page_table.slots(vpns, level)
+        words = np.where(slots == NO_SLOT, np.uint64(0), kernel.arena.flat[slots])
+        found = (frame_of(words) == pfns) & (words & np.uint64(WRITE) == 0)
+        guarded, flipped = words[found] & np.uint64(GUARDED) != 0, make_writable(words[found])
+        kernel.arena.flat[slots[found]] = np.where(guarded, words[found] | np.uint64(EXCLUSIVE), flipped)
+        flips += int(found.sum())
+    return Work(searches=len(vpns), flips=flips)
