@@ -50,7 +50,7 @@ class CompiledEngine:
 
         self._code, self._kernel, self._price, self._observer = kernels, kernel, price, observer
         self._contention, self._handler = contention, FaultHandler(kernel, price, observer, contention)
-        kernel.passes = CompiledPasses(kernel.arena, kernel.frames)
+        kernel.passes = CompiledPasses(kernel.arena, kernel.frames, kernel.folios)
         prices = np.array(access_prices(kernel, price))
         if prices[0] < 1:
             raise ConfigError(

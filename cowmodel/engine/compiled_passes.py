@@ -1,11 +1,15 @@
-"""The passes of the kernel with compiled code where there are many entries: on base pages."""
+"""The passes of the kernel with compiled code where there are many entries: on base pages.
+
+Folios of several frames are left to the passes with arrays.
+"""
 
 import numpy as np
 
 from cowmodel.engine import passes
 from cowmodel.hardware.arena import Arena
+from cowmodel.hardware.folios import Folios
 from cowmodel.hardware.frames import FrameTable
-from cowmodel.hardware.page_table import PageTable
+from cowmodel.hardware.page_table import PageTable, Run
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.passes import Counts, Heard, Passes
 
@@ -15,51 +19,53 @@ _LANES = 8
 class CompiledPasses(Passes):
     """What `Passes` does, faster: large leafs and policies that seek last sharers are left to it."""
 
-    def __init__(self, arena: Arena, frames: FrameTable) -> None:
-        super().__init__(arena, frames)
+    def __init__(self, arena: Arena, frames: FrameTable, folios: Folios) -> None:
+        super().__init__(arena, frames, folios)
         geometry = arena.geometry
         self._tree = arena.flat, geometry.index_bits[0], np.array(geometry.shifts, np.uint64)
         self._memory = frames.sharers, frames.freed, frames.counters
 
-    def count(self, table: PageTable, level: int, first: int, last: int) -> Counts:
+    def count(self, table: PageTable, run: Run) -> Counts:
         """Count the entries of `level`, in all tables over the run."""
-        return Counts(*map(int, passes.count(*self._tree, table.root, level, first, last)))
+        return Counts(*map(int, passes.count(*self._tree, table.root, *run[:3])))
 
-    def count_sharers(self, table: PageTable, level: int, first: int, last: int, most: int) -> Numbers:
-        """Return how many entries of the run map a frame with n sharers, int64[most + 1]; n is no larger."""
+    def count_sharers(self, table: PageTable, run: Run, most: int) -> Numbers:
+        """Return how many pages of the run n entries map in all, int64[most + 1]; n is no larger."""
+        if run.folios:
+            return super().count_sharers(table, run, most)
         counts = np.zeros((_LANES, most + 1), np.int64)
-        passes.sharers_of(*self._tree, table.root, level, first, last, self._frames.sharers, counts)
-        total: Numbers = counts.sum(axis=0)
+        passes.sharers_of(*self._tree, table.root, *run[:3], self._frames.sharers, counts)
+        total: Numbers = counts.sum(axis=0) * self._arena.geometry.leaf_pages(run.level)
         return total
 
-    def graft(self, parent: PageTable, child: PageTable, level: int, first: int, last: int) -> list[int]:
+    def graft(self, parent: PageTable, child: PageTable, run: Run) -> list[int]:
         """Make the tables over the run that only the parent has; return how many of each level."""
         arena, counts = self._arena, np.zeros(len(child.tables), np.int64)
-        run = parent.root, child.root, level, first, last
-        passes.graft(*self._tree, *run, arena.freed, arena.counters, counts)
+        where = parent.root, child.root, *run[:3]
+        passes.graft(*self._tree, *where, arena.freed, arena.counters, counts)
         made: list[int] = counts.tolist()
         self._note(child, made)
         return made
 
-    def share(self, parent: PageTable, child: PageTable, level: int, first: int, last: int) -> int:
+    def share(self, parent: PageTable, child: PageTable, run: Run) -> int:
         """Let the child map the parent's frames, both read-only; return the entries that it got."""
-        run = parent.root, child.root, level, first, last
-        return int(passes.share(*self._tree, *run, self._frames.sharers, self._frames.counters))
+        if run.folios:
+            return super().share(parent, child, run)
+        where = parent.root, child.root, *run[:3]
+        return int(passes.share(*self._tree, *where, self._frames.sharers, self._frames.counters))
 
-    def fill(self, table: PageTable, level: int, first: int, last: int) -> int:
+    def fill(self, table: PageTable, run: Run) -> int:
         """Map a new frame, written, at each leaf of the run without an entry; return how many."""
-        if level > 1:
-            return super().fill(table, level, first, last)
-        return int(passes.fill(*self._tree, table.root, level, first, last, *self._memory))
+        if run.level > 1:
+            return super().fill(table, run)
+        return int(passes.fill(*self._tree, table.root, *run[:3], *self._memory))
 
-    def drop(
-        self, table: PageTable, level: int, first: int, last: int, tell: Heard | None = None
-    ) -> tuple[int, int]:
+    def drop(self, table: PageTable, run: Run, tell: Heard | None = None) -> tuple[int, int]:
         """Empty the entries of the run; return how many there were, and how many leafs became free."""
-        if level > 1 or tell:
-            return super().drop(table, level, first, last, tell)
-        run = table.root, level, first, last
-        entries, frees = map(int, passes.drop(*self._tree, *run, *self._memory, self._frames.cached))
+        if run.level > 1 or run.folios or tell:
+            return super().drop(table, run, tell)
+        where = table.root, *run[:3]
+        entries, frees = map(int, passes.drop(*self._tree, *where, *self._memory, self._frames.cached))
         return entries, frees
 
     def prune(self, table: PageTable, first: int, last: int, floor: int, ceiling: int) -> None:

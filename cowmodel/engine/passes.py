@@ -105,7 +105,7 @@ def count(words, bits, shifts, root, level, first, last):
         for slot in range(at, at + length):
             word = words[_U(slot)]
             used += _ONE if word else _NIL
-            owned += owns(word)
+            owned += owns(word) & (_ONE if level == _ONE or word & _L else _NIL)
             large += _ONE if word & _L else _NIL
         page = after(shifts, level, page, length)
 

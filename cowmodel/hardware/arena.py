@@ -51,6 +51,10 @@ class Arena:
         self.counters[:] = fresh + count - reused, freed - reused
         return rows
 
+    def hold(self, count: int) -> None:
+        """Take room for so many rows that have no number yet, or (negative) give it back."""
+        self._frames.hold_tables(count)
+
     def give_back(self, rows: Numbers) -> None:
         """Make `rows`, from which all entries are gone, free."""
         self._frames.hold_tables(-len(rows))

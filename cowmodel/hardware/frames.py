@@ -104,6 +104,15 @@ class FrameTable:
         ------
         OutOfMemory
         """
+        if not self.has_room(demand):
+            raise OutOfMemory(
+                f"memory: expected room for {_spoken(demand)}, found {self.free:,} of {self.total:,} frames"
+                f" free, {self._kept():,} of them kept as huge ones; give the machine more memory or the"
+                " workload less"
+            )
+
+    def has_room(self, demand: Mapping[int, int]) -> bool:
+        """Return whether memory can meet a demand, as `require` takes it."""
         fresh, ceiling = self.counters[[FRESH, CEILING]].tolist()
         room = ceiling - fresh
         for pages in sorted(demand, reverse=True):
@@ -112,12 +121,7 @@ class FrameTable:
                 ceiling = (ceiling // pages - new) * pages
                 room -= new * pages
         room += int(self.counters[FREED]) - self.table_pages
-        if ceiling < fresh or room < demand.get(1, 0):
-            raise OutOfMemory(
-                f"memory: expected room for {_spoken(demand)}, found {self.free:,} of {self.total:,} frames"
-                f" free, {self._kept():,} of them kept as huge ones; give the machine more memory or the"
-                " workload less"
-            )
+        return bool(ceiling >= fresh and room >= demand.get(1, 0))
 
     def allocate(self, count: int, pages: int = 1) -> Numbers:
         """Take `count` leafs of `pages` frames each; return their first frames, int64[count].

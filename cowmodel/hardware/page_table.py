@@ -7,6 +7,7 @@ entries into another tree, and `XOR` takes bits out of this one, without touchin
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from cowmodel.hardware.paging import (
     FRAME_MASK,
     FRAME_SHIFT,
     LARGE,
+    ORDER_MASK,
     PRESENT,
     SPECIAL,
     TABLE,
@@ -28,6 +30,18 @@ from cowmodel.hardware.paging import (
 
 NO_SLOT = -1
 _BLOCK_WORDS = 1 << 17  # 1 MiB of entries at a time stays in the cache
+
+
+class Run(NamedTuple):
+    """Pages first..last of one mapping, and the level of the leafs that are meant.
+
+    `folios` says whether they may be folios of several frames, or parts of them.
+    """
+
+    level: int
+    first: int
+    last: int
+    folios: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,12 @@ class Block:
         """The frames that those entries map, int64[k]."""
         return frame_of(self.entries[self.owned])
 
+    @property
+    def parts(self) -> NDArray[np.bool_]:
+        """Which of those entries map a folio of several frames, or a part of it, bool[n, E]."""
+        parts: NDArray[np.bool_] = self.owned & (self.entries & np.uint64(ORDER_MASK) != 0)
+        return parts
+
 
 class PageTable:
     """A tree of table pages in `arena`, born with an empty root.
@@ -72,7 +92,9 @@ class PageTable:
     version : int
         Changes when a table comes or goes, so that what was looked up may no longer be true.
     prunes : int
-        Changes when a table goes, so that a slot may no longer be.
+        Changes when a table goes, or a table comes in place of a leaf, so that a slot may no longer be.
+    deposits : int
+        Tables of level 1 that are kept for large leafs which may have to be split; `tables` counts them.
     """
 
     def __init__(self, arena: Arena) -> None:
@@ -80,6 +102,7 @@ class PageTable:
         self.root = int(arena.take(1)[0])
         self.tables = [0] * self._geometry.top + [1]
         self.version = self.prunes = 0
+        self.deposits = 0
 
     def walk(self, vpn: int, level: int = 1) -> int:
         """Return the slot for `vpn` in its table of `level`, or of the large leaf above it.
@@ -97,6 +120,11 @@ class PageTable:
                 break
             row = (word & FRAME_MASK) >> FRAME_SHIFT
         return NO_SLOT
+
+    def maps(self, vpn: int) -> bool:
+        """Return whether an entry maps `vpn`."""
+        slot = self.walk(vpn)
+        return slot != NO_SLOT and self._arena.words[slot] != 0
 
     def leaf(self, vpn: int) -> tuple[int, bool]:
         """Return the level of the leaf that maps `vpn`, and whether it is writable."""
@@ -163,8 +191,29 @@ class PageTable:
         self.version += 1
         self.prunes += pruned
 
-    def blocks(self, level: int, first: int, last: int) -> Iterator[Block]:
-        """Yield the tables of `level` over the pages first..last, a cache-sized block at a time."""
+    def deposit(self, count: int) -> None:
+        """Keep tables for so many large leafs that come, or (negative) let go of those of leafs that went."""
+        self._arena.hold(count)
+        self.tables[1] += count
+        self.deposits += count
+        self.prunes += count < 0
+        self.version += count < 0
+
+    def split(self, vpn: int) -> int:
+        """Put the table that was kept for the large leaf at `vpn` in its place; return its row."""
+        slot = self.walk(vpn, 2)
+        self.deposit(-1)
+        row = int(self._arena.take(1)[0])
+        self._arena.flat[slot] = with_frame(np.array([row]), TABLE)[0]
+        self.tables[1] += 1
+        return row
+
+    def blocks(self, run: Run, pointers: bool = False) -> Iterator[Block]:
+        """Yield the tables that have the leafs of a run, a cache-sized block at a time.
+
+        Entries that point to tables of a lower level are as if they were not there, if not asked for.
+        """
+        level, first, last, _ = run
         rows, firsts = self.tables_over(level, first, last)
         size = max(1, _BLOCK_WORDS // self._geometry.entries)
         span = self._geometry.leaf_pages(level)
@@ -173,6 +222,8 @@ class PageTable:
             block = Block(rows[some], firsts[some], self._arena.rows[rows[some]])
             block.entries[0, : max(0, (first - block.firsts[0]) // span)] = 0
             block.entries[-1, max(0, (last - block.firsts[-1]) // span + 1) :] = 0
+            if level > 1 and not pointers:
+                block.entries[block.entries & np.uint64(LARGE) == 0] = 0
             yield block
 
     def prune(self, first: int, last: int, floor: int, ceiling: int, highest: int | None = None) -> None:

@@ -32,6 +32,8 @@ GLOBAL = 1 << 8
 SPECIAL = 1 << 9  # software: a frame without sharers, here the zero frame
 EXCLUSIVE = 1 << 10  # software: of a guarded entry, the frame is its owner's alone
 SOFT_DIRTY = 1 << 11  # software
+ORDER_SHIFT = 52
+ORDER_MASK = 0xF << ORDER_SHIFT  # software: order of the folio whose frames it maps, 0 for a frame by itself
 GUARDED = 1 << 57  # software: the rights of the mapping forbid to write
 SAVED_DIRTY = 1 << 58  # software: was dirty when it lost WRITE (Linux 6.6 and later)
 NO_EXECUTE = 1 << 63
@@ -121,6 +123,11 @@ PAGINGS: dict[str, Geometry] = {
 def frame_of(words: Words) -> Numbers:
     """Return the frame (or table row) numbers that `words` hold."""
     return ((words & np.uint64(FRAME_MASK)) >> np.uint64(FRAME_SHIFT)).astype(np.int64)
+
+
+def order_of(words: Words) -> Numbers:
+    """Return the orders of the folios of which entries map frames; 0 for a frame by itself."""
+    return ((words & np.uint64(ORDER_MASK)) >> np.uint64(ORDER_SHIFT)).astype(np.int64)
 
 
 def with_frame(pfns: Numbers, bits: int) -> Words:

@@ -52,12 +52,12 @@ def count(kernel: KernelState, process: Process) -> Usage:
     table, most = process.memory.page_table, len(kernel.alive)  # each maps a frame once at most
     resident, proportional, alone, entries = 0, 0.0, 0, 0
     for vma in process.memory.vmas:
-        leaf = kernel.geometry.leaf_pages(vma.level)
-        counts = kernel.passes.count_sharers(table, vma.level, vma.first, vma.last, most)
-        entries += int(counts.sum())
-        resident += int(counts.sum()) * leaf
-        proportional += float((counts[1:] / np.arange(1, len(counts))).sum()) * leaf
-        alone += int(counts[1]) * leaf
+        for run in vma.runs():
+            counts = kernel.passes.count_sharers(table, run, most)
+            entries += int(counts.sum()) // kernel.geometry.leaf_pages(run.level)
+            resident += int(counts.sum())
+            proportional += float((counts[1:] / np.arange(1, len(counts))).sum())
+            alone += int(counts[1])
     page = kernel.geometry.page_bytes
     return Usage(
         process.pid,

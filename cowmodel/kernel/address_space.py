@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from cowmodel.hardware.page_table import PageTable
+from cowmodel.hardware.page_table import PageTable, Run
 from cowmodel.kernel.memory_object import MemoryObject
 
 if TYPE_CHECKING:
@@ -45,6 +45,10 @@ class Vma:
     written : bool
         Whether a page of its own was ever put in (Linux: it has an `anon_vma`). Only then does fork copy
         its entries: anything else the child can find again by itself.
+    orders : tuple of int
+        Orders of the folios that a fault may fill page by page, the largest first.
+    huge_level : int
+        Level of the leaf that may map a folio as a whole; 0 for none.
     origin : Origin
         The same for parts of one mapping, which may be joined again; a child's parts may not, once written
         (Linux: each has an `anon_vma` of its own).
@@ -65,6 +69,8 @@ class Vma:
     inherited: bool = True
     wiped: bool = False
     written: bool = False
+    orders: tuple[int, ...] = ()
+    huge_level: int = 0
     origin: Origin = field(default_factory=Origin, repr=False)
 
     @property
@@ -76,6 +82,16 @@ class Vma:
     def last(self) -> int:
         """Last page."""
         return self.end - 1
+
+    @property
+    def folios(self) -> bool:
+        """Whether faults may map folios of several frames."""
+        return bool(self.orders or self.huge_level)
+
+    def runs(self, first: int = 0, end: int = 1 << 60) -> list[Run]:
+        """Return what leafs it may have in pages first..end, exclusive: large ones first."""
+        levels = dict.fromkeys((self.huge_level or self.level, self.level))
+        return [Run(level, max(first, self.first), min(end, self.end) - 1, self.folios) for level in levels]
 
     def duplicate(self) -> "Vma":
         """Return the child's copy at fork."""
@@ -159,17 +175,21 @@ class AddressSpace:
             end - first
         )
 
+    def differing(self, first: int, end: int, **rights: Any) -> list[Vma]:
+        """Return the mappings that have a page in first..end, exclusive, and other rights."""
+        found = self.overlapping(first, end)
+        return [vma for vma in found if any(getattr(vma, name) != rights[name] for name in rights)]
+
     def change(self, first: int, end: int, leaf_pages: Callable[[int], int], **rights: Any) -> Iterator[Vma]:
         """Give mappings other rights between `first` and `end`; yield those, or parts, that had others.
 
         What reaches over the ends is cut, and what then has the rights of its neighbours is joined to them.
         """
-        for vma in self.overlapping(first, end):
-            if any(getattr(vma, name) != value for name, value in rights.items()):
-                inside = self._cut(vma, max(first, vma.first), min(end, vma.end), leaf_pages(vma.level))
-                vars(inside).update(rights)
-                yield inside
-                self._join(inside.first, inside.end)
+        for vma in self.differing(first, end, **rights):
+            inside = self._cut(vma, max(first, vma.first), min(end, vma.end), leaf_pages(vma.level))
+            vars(inside).update(rights)
+            yield inside
+            self._join(inside.first, inside.end)
 
     def _cut(self, vma: Vma, first: int, end: int, leaf_pages: int) -> Vma:
         """Make up to three mappings of one, of which one is first..end, and return that."""

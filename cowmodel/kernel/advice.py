@@ -14,6 +14,7 @@ import numpy as np
 from cowmodel.errors import SimulationError, suggest
 from cowmodel.kernel.address_space import AddressSpace
 from cowmodel.kernel.fork import drop_entries
+from cowmodel.kernel.large_folio import split_ends
 from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import NOTHING, Work
 
@@ -33,15 +34,17 @@ def advise(kernel: KernelState, space: AddressSpace, first: int, end: int, advic
         return _drop(kernel, space, first, end)
     if advice not in AT_FORK:
         raise SimulationError(f"madvise: {suggest('advice', advice, ADVICE)}")
+    work = split_ends(kernel, space, first, end, **AT_FORK[advice])
     list(space.change(first, end, kernel.geometry.leaf_pages, **AT_FORK[advice]))
-    return Work(mappings=1)
+    return Work(mappings=1) + work
 
 
 def _drop(kernel: KernelState, space: AddressSpace, first: int, end: int) -> Work:
-    """Empty the entries of pages; a table of level 1 that then has none goes, if all of it was meant."""
+    """Empty the entries of pages; a table of level 1 goes if all of it was meant, in one mapping."""
     work, heads = NOTHING, np.arange(first, end)
     space.family.changes += 1
     for vma in space.overlapping(first, end):
-        work += drop_entries(kernel, space, vma, max(first, vma.first), min(end, vma.end))
-    space.page_table.prune(first, end - 1, first, end, highest=1)
+        start, stop = max(first, vma.first), min(end, vma.end)
+        work += drop_entries(kernel, space, vma, start, stop)
+        space.page_table.prune(start, stop - 1, start, stop, highest=1)
     return work + Work(mappings=1) + kernel.forget(space, heads if work.drops else heads[:0])

@@ -13,7 +13,7 @@ from collections import Counter
 import numpy as np
 
 from cowmodel.hardware.frames import ZERO_FRAME
-from cowmodel.hardware.paging import LEAF, SPECIAL, frame_of, make_writable
+from cowmodel.hardware.paging import LEAF, ORDER_MASK, SPECIAL, frame_of, make_writable
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.choices import AtWrite
 from cowmodel.kernel.fault import COPY, FILL, FLIP, FLIPPED, Fault, Pending, copied, filled, take
@@ -46,7 +46,7 @@ def write_protected(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault
     entry = kernel.arena.flat[slot : slot + 1]
     large, leaf = vma.level > 1, kernel.geometry.leaf_pages(vma.level)
     pfn, size = int(frame_of(entry)[0]), leaf * kernel.geometry.page_bytes
-    sharers = int(kernel.frames.sharers[pfn])
+    sharers = _sharers(kernel, int(entry[0]), pfn)
     if pfn != ZERO_FRAME and kernel.policy.at_write(sharers) is AtWrite.FLIP:
         assert sharers == 1, f"{kernel.policy} flips a frame that {sharers} entries map"
         entry[:] = make_writable(entry)
@@ -55,3 +55,10 @@ def write_protected(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault
     if pfn == ZERO_FRAME:
         return take(kernel, "zero_replace", filled(size), vma, vpn, seen=int(entry[0]))
     return take(kernel, COPY[large], copied(size), vma, vpn, seen=int(entry[0]))
+
+
+def _sharers(kernel: KernelState, word: int, pfn: int) -> int:
+    """Return how many entries map a frame, as far as a write asks; of a part of a folio 1 or more."""
+    if word & ORDER_MASK:
+        return 1 if kernel.folios.alone(word) else max(2, kernel.folios.total(word))
+    return int(kernel.frames.sharers[pfn])

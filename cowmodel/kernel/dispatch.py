@@ -20,13 +20,27 @@ import numpy as np
 
 from cowmodel.errors import SegmentationFault
 from cowmodel.hardware.page_table import NO_SLOT
-from cowmodel.hardware.paging import ACCESSED, DIRTY, WRITE, frame_of, leaf_bits, with_frame
-from cowmodel.kernel import anonymous, cached
+from cowmodel.hardware.paging import (
+    ACCESSED,
+    DIRTY,
+    LARGE,
+    ORDER_MASK,
+    ORDER_SHIFT,
+    SPECIAL,
+    WRITE,
+    frame_of,
+    leaf_bits,
+    with_frame,
+)
+from cowmodel.kernel import anonymous, cached, large_folio
+from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.fault import Fault, Pending, replaced
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.reverse_map import flip_last_sharers
 from cowmodel.kernel.state import KernelState
-from cowmodel.kernel.work import Work
+from cowmodel.kernel.work import NOTHING, Work, tables_work
+
+_NOT_MARKS = ~np.uint64(ACCESSED | DIRTY)
 
 
 def begin(kernel: KernelState, process: Process, vpn: int, write: bool) -> Fault | Pending:
@@ -48,33 +62,57 @@ def begin(kernel: KernelState, process: Process, vpn: int, write: bool) -> Fault
     slot = space.page_table.walk(vpn, vma.level)
     word = kernel.arena.words[slot] if slot != NO_SLOT else 0
     if not word:
-        missing = cached.missing if vma.object else anonymous.missing
-        return missing(kernel, space, vma, vpn, write)
+        return _missing(kernel, space, vma, vpn, write)
     if write and not word & WRITE:
+        if word & LARGE and vma.huge_level:
+            return large_folio.write_protected(kernel, space, vma, vpn, slot)
         return anonymous.write_protected(kernel, vma, vpn, slot)
     return Fault("spurious", Work(traps=1))
 
 
+def _missing(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, write: bool) -> Fault | Pending:
+    if vma.object:
+        return cached.missing(kernel, space, vma, vpn, write)
+    mapped = large_folio.missing(kernel, space, vma, vpn, write) if vma.folios else None
+    return mapped or anonymous.missing(kernel, space, vma, vpn, write)
+
+
 def commit(kernel: KernelState, process: Process, pending: Pending) -> Fault:
-    """Map the leaf of a fault that was begun, or give it back if the entry has changed since.
+    """Map what a fault that was begun has taken, or give it back if an entry has changed since.
 
     fill:  none  ->  [present, write] sharers 1            a write, or any access to a huge page
     copy:  [present] sharers n  ->  [present, write] a new frame, sharers 1;  the old one n - 1
     """
-    kind, work, vma, vpn, pfn, write, seen = pending
-    frames, flat, leaf = kernel.frames, kernel.arena.flat, kernel.geometry.leaf_pages(vma.level)
-    slot, new = process.memory.page_table.walk(vpn, vma.level), np.array([pfn])
-    frames.hold_pending(-leaf)
-    if slot == NO_SLOT or (int(flat[slot]) ^ seen) & ~(ACCESSED | DIRTY):
-        frames.release(new, leaf)
+    kind, work, _, vpn, pfn, write, seen, level, order = pending
+    table, leaf = process.memory.page_table, kernel.geometry.leaf_pages(level)
+    slot, pages = table.walk(vpn, level), max(leaf, 1 << order)
+    entries = kernel.arena.flat[slot : slot + pages // leaf]
+    kernel.frames.hold_pending(-pages)
+    if slot == NO_SLOT or ((entries ^ np.uint64(seen)) & _NOT_MARKS).any():
+        kernel.frames.release(np.array([pfn]), pages)
         return Fault("late", work + Work(frees=1))
-    frames.share(new)
-    flat[slot] = with_frame(new, leaf_bits(vma.level, write))[0]
-    if not seen:
-        return Fault(kind, work)
-    kernel.tlbs.drop(process.memory.page_table.root, np.array([vpn]))
-    others, old = process.memory.other_cores, frame_of(np.array([seen], np.uint64))
-    if kind == "zero_replace":
-        return Fault(kind, work + replaced(others, frees=0))
-    work += replaced(others, frames.drop(old, leaf))
-    return Fault(kind, work + flip_last_sharers(kernel, np.array([vpn]), old, vma.level))
+    entries[:] = with_frame(np.arange(pfn, pfn + pages, leaf), leaf_bits(level, write) | order << ORDER_SHIFT)
+    if order:
+        kernel.folios.add(entries, table.root)
+    else:
+        kernel.frames.share(np.array([pfn]))
+    if order and level > 1 and not seen:
+        table.deposit(1)
+        work += tables_work([0, 1])
+    return Fault(kind, work + _let_go(kernel, process, pending) if seen else work)
+
+
+def _let_go(kernel: KernelState, process: Process, pending: Pending) -> Work:
+    """Forget the entry that was replaced; its frame has a sharer less."""
+    space, old, leaf = process.memory, np.array([pending.seen], np.uint64), pending.vma.level
+    if pending.level > 1 and pending.order:  # the huge zero page
+        kernel.tlbs.flush(space.page_table.root)
+        return Work(flushes=1, shootdowns=space.other_cores)
+    kernel.tlbs.drop(space.page_table.root, np.array([pending.vpn]))
+    frees, flipped = 0, NOTHING
+    if pending.seen & ORDER_MASK:
+        frees = kernel.folios.remove(old, space.page_table.root)
+    elif not pending.seen & SPECIAL:
+        frees = kernel.frames.drop(frame_of(old), kernel.geometry.leaf_pages(leaf))
+        flipped = flip_last_sharers(kernel, np.array([pending.vpn]), frame_of(old), leaf)
+    return replaced(space.other_cores, frees) + flipped

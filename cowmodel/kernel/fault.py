@@ -21,7 +21,8 @@ FILL, COPY, FLIP = (
     ("cow_copy", "htlb_copy"),
     ("cow_reuse", "htlb_reuse"),
 )
-KINDS = ("spurious", "late", "zero_map", "zero_replace", "shared_map", *FILL, *COPY, *FLIP)
+LARGE_FOLIOS = ("thp_fill", "thp_zero_map", "thp_zero_replace", "thp_reuse", "thp_split_copy")
+KINDS = ("spurious", "late", "zero_map", "zero_replace", "shared_map", *FILL, *COPY, *FLIP, *LARGE_FOLIOS)
 
 FLIPPED = Work(traps=1, flips=1)
 
@@ -61,12 +62,14 @@ class Pending(NamedTuple):
         Of what was done so far.
     vma : Vma
     vpn : int
-        First page of the leaf.
+        First page that is to be mapped.
     pfn : int
-        First frame of the new leaf, which nothing maps.
+        First new frame, which nothing maps.
     write : bool
     seen : int
         The entry as the decision found it; 0 for none.
+    level, order : int
+        Level of the entries, and order of the folio; 0 for a single frame or a hugetlb page.
     """
 
     kind: str
@@ -76,14 +79,25 @@ class Pending(NamedTuple):
     pfn: int
     write: bool
     seen: int
+    level: int = 1
+    order: int = 0
 
 
 def take(
-    kernel: KernelState, kind: str, work: Work, vma: Vma, vpn: int, write: bool = True, seen: int = 0
+    kernel: KernelState,
+    kind: str,
+    work: Work,
+    vma: Vma,
+    vpn: int,
+    write: bool = True,
+    seen: int = 0,
+    level: int = 0,
+    order: int = 0,
 ) -> Pending:
-    """Take a leaf for a page; the caller has made sure of the room."""
-    leaf = kernel.geometry.leaf_pages(vma.level)
+    """Take the frames of a leaf, or of a folio, for a page; the caller has made sure of the room."""
+    level = level or vma.level
+    pages = max(kernel.geometry.leaf_pages(level), 1 << order)
     vma.written = True
-    kernel.frames.hold_pending(leaf)
-    pfn = int(kernel.frames.allocate(1, leaf)[0])
-    return Pending(kind, work, vma, vpn & -leaf, pfn, write, seen)
+    kernel.frames.hold_pending(pages)
+    pfn = int(kernel.frames.allocate(1, pages)[0])
+    return Pending(kind, work, vma, vpn & -pages, pfn, write, seen, level, order)

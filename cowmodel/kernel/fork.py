@@ -8,14 +8,15 @@ mm/memory.c.
 
 from collections import Counter
 
-from cowmodel.hardware.page_table import PageTable
+from cowmodel.hardware.page_table import PageTable, Run
 from cowmodel.hardware.paging import Numbers, guard
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.choices import AtFork
+from cowmodel.kernel.large_folio import split_at
 from cowmodel.kernel.reverse_map import flip_last_sharers
 from cowmodel.kernel.rights import change_entries
 from cowmodel.kernel.state import KernelState
-from cowmodel.kernel.work import Work, entries_work, tables_work
+from cowmodel.kernel.work import NOTHING, Work, entries_work, tables_work
 
 
 def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace, Work]:
@@ -46,33 +47,38 @@ def _copy_tables(kernel: KernelState, parent: PageTable, child: PageTable, vma: 
                                                    child  [present]
     copy:   parent [present, write] sharers 1  ->  the same; child [present, write] a new frame, sharers 1
     """
-    run = vma.level, vma.first, vma.last
-    work = tables_work(kernel.passes.graft(parent, child, *run))
+    return sum((_copy_run(kernel, parent, child, run, vma.writable) for run in vma.runs()), NOTHING)
+
+
+def _copy_run(kernel: KernelState, parent: PageTable, child: PageTable, run: Run, writable: bool) -> Work:
+    deposits = child.deposits
+    work = tables_work(kernel.passes.graft(parent, child, run))
     if kernel.policy.at_fork() is AtFork.SHARE:
-        return work + entries_work(vma.level, kernel.passes.share(parent, child, *run))
-    entries, copied = kernel.passes.copy(parent, child, *run)
-    if not vma.writable:
-        change_entries(kernel, child, *run, guard)
-    copied_bytes = copied * kernel.geometry.leaf_bytes(vma.level)
-    return work + entries_work(vma.level, entries) + Work(allocations=copied, copied_bytes=copied_bytes)
+        work += entries_work(run.level, kernel.passes.share(parent, child, run))
+    else:
+        entries, copied = kernel.passes.copy(parent, child, run)
+        if not writable:
+            change_entries(kernel, child, run, guard)
+        copied_bytes = copied * kernel.geometry.leaf_bytes(run.level)
+        work += entries_work(run.level, entries) + Work(allocations=copied, copied_bytes=copied_bytes)
+    return work + tables_work([0, child.deposits - deposits])
 
 
 def _demand(kernel: KernelState, parent: AddressSpace, written: list[Vma]) -> Counter[int]:
     """Return the leafs, by their size in frames, that a fork will take; a table is one of one frame."""
     table, passes, geometry = parent.page_table, kernel.passes, kernel.geometry
-    demand = Counter({1: 1})  # the root
+    demand = Counter({1: 1 + table.deposits})  # the root, and at most those
     seen = [0] * geometry.top  # pages below these are in tables that were counted
     for vma in written:
         for level in range(vma.level, geometry.top):
             span, first = geometry.table_pages(level), max(vma.first, seen[level])
             if first <= vma.last:
-                found = passes.count(table, level + 1, first, vma.last)
+                found = passes.count(table, Run(level + 1, first, vma.last))
                 demand[1] += found.used - found.large  # the others point to tables
                 seen[level] = (vma.last // span + 1) * span
         if kernel.policy.at_fork() is AtFork.COPY:
-            demand[geometry.leaf_pages(vma.level)] += passes.count(
-                table, vma.level, vma.first, vma.last
-            ).owned
+            for run in vma.runs():
+                demand[geometry.leaf_pages(run.level)] += passes.count(table, run).owned
     return demand
 
 
@@ -91,16 +97,18 @@ def unmap(kernel: KernelState, space: AddressSpace, first: int, end: int) -> Wor
 
 
 def drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: int) -> Work:
-    """Empty the entries of `vma` in first..end and let go of their frames."""
+    """Empty the entries of `vma` in first..end, exclusive, and let go of their frames."""
     flipped = list[Work]()
 
     def flip(vpns: Numbers, pfns: Numbers) -> None:
         flipped.append(flip_last_sharers(kernel, vpns, pfns, vma.level))
 
     seeking = vma.private and kernel.policy.seeks_last_sharer()
-    table, tell = space.page_table, flip if seeking else None
-    drops, frees = kernel.passes.drop(table, vma.level, first, end - 1, tell)
-    return sum(flipped, Work(drops=drops, frees=frees))
+    work = split_at(kernel, space, vma, first) + split_at(kernel, space, vma, end)
+    for run in vma.runs(first, end):
+        drops, frees = kernel.passes.drop(space.page_table, run, flip if seeking else None)
+        work += Work(drops=drops, frees=frees)
+    return sum(flipped, work)
 
 
 def _cut(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: int) -> Work:

@@ -3,6 +3,8 @@
 A verb that raises has changed nothing.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from cowmodel.errors import ConfigError, SegmentationFault, SimulationError
@@ -14,6 +16,7 @@ from cowmodel.kernel.advice import POPULATE, advise
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.fault import FILL, Fault, Pending
 from cowmodel.kernel.fork import unmap
+from cowmodel.kernel.large_folio import split_ends
 from cowmodel.kernel.memory_object import MemoryObject
 from cowmodel.kernel.populate import populate_whole
 from cowmodel.kernel.process import Process
@@ -21,6 +24,7 @@ from cowmodel.kernel.rights import protect
 from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import NOTHING, Work
 
+_NO_LAST = "the policy seeks last sharers of frames, and of a part of a large folio none is known"
 _LOWEST_BYTES = 1 << 40  # where mappings start, clear of null pointers and aligned to every leaf
 
 
@@ -49,9 +53,10 @@ class Memory(KernelState):
         if size_bytes <= 0:
             raise ConfigError(f"mmap: expected a size of at least one byte, got {size_bytes}")
         leafs = -(-size_bytes // (leaf * self.geometry.page_bytes))
-        first = self._place(process.memory, leaf) if at_page is None else at_page
+        first = self._place(process.memory, backing) if at_page is None else at_page
         self._check_place(process.memory, first, first + leafs * leaf, leaf)
         vma = Vma(first, leafs * leaf, level, MemoryObject(leafs) if shared else None, private=not shared)
+        self._allow_folios(vma, backing)
         process.memory.insert(vma)
         return vma, Work(mappings=1)
 
@@ -116,6 +121,7 @@ class Memory(KernelState):
         """
         end, work = self._mapped(process, "mlock", first, pages), Work(mappings=1)
         if all(vma.level == 1 for vma in process.memory.overlapping(first, end)):  # huge ones stay anyway
+            work += split_ends(self, process.memory, first, end, locked=True)
             list(process.memory.change(first, end, self.geometry.leaf_pages, locked=True))
         for vma in process.memory.overlapping(first, end):
             write = vma.writable and vma.private
@@ -136,6 +142,10 @@ class Memory(KernelState):
         vma = self._own(process, vma)
         if not vma.writable:
             raise SegmentationFault(f"process {process.pid} populates pages that it may not write")
+        if vma.folios:
+            return self._fill_folios(
+                process, vma, range(vma.first, vma.end) if vpns is None else vpns.tolist()
+            )
         if vpns is None and vma.private:
             work = populate_whole(self, process.memory, vma)
         else:
@@ -224,6 +234,17 @@ class Memory(KernelState):
         empty = process.memory.page_table.entries(heads, vma.level) == 0
         return cached.fill(self, process.memory, vma, heads[empty])
 
+    def _fill_folios(self, process: Process, vma: Vma, vpns: Iterable[int]) -> Work:
+        """Write to those pages that have no entry when it is their turn."""
+        work, table, block = NOTHING, process.memory.page_table, range(0)
+        for vpn in vpns:
+            if vpn not in block and not table.maps(vpn):
+                fault = self.fault(process, vpn, write=True)
+                work += fault.work
+                pages = fault.work.zeroed_bytes // self.geometry.page_bytes
+                block = range(vpn & -pages, (vpn & -pages) + pages)
+        return work
+
     def _own(self, process: Process, vma: Vma) -> Vma:
         """Return the mapping of `process` at the pages of `vma`, which may be its parent's."""
         own = process.memory.find(vma.first)
@@ -234,7 +255,17 @@ class Memory(KernelState):
             )
         return own
 
-    def _place(self, space: AddressSpace, leaf: int) -> int:
+    def _allow_folios(self, vma: Vma, backing: Backing) -> None:
+        """Let faults in `vma` fill the folios of its backing."""
+        orders = backing.orders(self.geometry)
+        if orders and (self.policy.seeks_last_sharer() or not vma.private):
+            reason = _NO_LAST if vma.private else "large folios are private memory here"
+            raise ConfigError(f"mmap: expected base or hugetlb pages, got {backing}; {reason}")
+        vma.orders = tuple(order for order in orders if order < self.geometry.shifts[2])
+        vma.huge_level = 2 * (len(vma.orders) < len(orders))
+
+    def _place(self, space: AddressSpace, backing: Backing) -> int:
+        leaf = backing.alignment(self.geometry)
         after = space.vmas[-1].end if space.vmas else _LOWEST_BYTES // self.geometry.page_bytes
         return -(-after // leaf) * leaf
 

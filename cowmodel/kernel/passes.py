@@ -2,8 +2,6 @@
 
 With whole arrays, a block of tables at a time. An engine may offer compiled ones with the same outcome, down
 to the order in which frames and tables are taken and given back.
-
-Every run lies in one mapping: pages first..last, whose leafs are at `level`.
 """
 
 from collections.abc import Callable
@@ -12,20 +10,26 @@ from typing import NamedTuple
 import numpy as np
 
 from cowmodel.hardware.arena import Arena
+from cowmodel.hardware.folios import Folios
 from cowmodel.hardware.frames import FrameTable
-from cowmodel.hardware.page_table import Block, PageTable
+from cowmodel.hardware.page_table import Block, PageTable, Run
 from cowmodel.hardware.paging import (
     ACCESSED,
     EXCLUSIVE,
+    FRAME_SHIFT,
     LARGE,
+    ORDER_MASK,
+    PRESENT,
     Numbers,
     Words,
+    frame_of,
     leaf_bits,
     with_frame,
     write_protect,
 )
 
 _NOT_ACCESSED, _NOT_EXCLUSIVE = ~np.uint64(ACCESSED), ~np.uint64(EXCLUSIVE)
+_NOT_LARGE = ~np.uint64(LARGE)
 _CHUNK = 1 << 18  # leafs filled at a time, so that temporary arrays stay small
 
 Heard = Callable[[Numbers, Numbers], None]
@@ -33,7 +37,7 @@ Heard = Callable[[Numbers, Numbers], None]
 
 
 class Counts(NamedTuple):
-    """Entries of a run: all of them, those whose frame counts sharers, and large leafs."""
+    """Entries of a level: all of them, leafs whose frame counts sharers, and large leafs."""
 
     used: int
     owned: int
@@ -43,73 +47,75 @@ class Counts(NamedTuple):
 class Passes:
     """The passes over entries in `arena` that map `frames`."""
 
-    def __init__(self, arena: Arena, frames: FrameTable) -> None:
-        self._arena, self._frames = arena, frames
+    def __init__(self, arena: Arena, frames: FrameTable, folios: Folios) -> None:
+        self._arena, self._frames, self._folios = arena, frames, folios
 
-    def count(self, table: PageTable, level: int, first: int, last: int) -> Counts:
-        """Count the entries of `level`, in all tables over the run."""
+    def count(self, table: PageTable, run: Run) -> Counts:
+        """Count the entries, those that point to tables too, in all tables over the run."""
         used, owned, large = 0, 0, 0
-        for block in table.blocks(level, first, last):
+        for block in table.blocks(run, pointers=True):
             used += int(np.count_nonzero(block.entries))
-            owned += int(np.count_nonzero(block.owned))
+            leafs = block.entries & np.uint64(LARGE if run.level > 1 else PRESENT) != 0
+            owned += int(np.count_nonzero(block.owned & leafs))
             large += int(np.count_nonzero(block.entries & np.uint64(LARGE)))
         return Counts(used, owned, large)
 
-    def count_sharers(self, table: PageTable, level: int, first: int, last: int, most: int) -> Numbers:
-        """Return how many entries of the run map a frame with n sharers, int64[most + 1]; n is no larger."""
-        counts = np.zeros(most + 1, np.int64)
-        for block in table.blocks(level, first, last):
-            counts += np.bincount(self._frames.sharers[block.pfns], minlength=most + 1)
+    def count_sharers(self, table: PageTable, run: Run, most: int) -> Numbers:
+        """Return how many pages of the run n entries map in all, int64[most + 1]; n is no larger."""
+        counts, leaf = np.zeros(most + 1, np.int64), self._arena.geometry.leaf_pages(run.level)
+        for block in table.blocks(run):
+            single, parts = block.entries[block.owned & ~block.parts], block.entries[block.parts]
+            sharers = self._frames.sharers[frame_of(single)]
+            counts += leaf * np.bincount(sharers, minlength=most + 1)
+            counts += np.bincount(self._folios.sharers(pages_of(parts, leaf)), minlength=most + 1)
         return counts
 
-    def graft(self, parent: PageTable, child: PageTable, level: int, first: int, last: int) -> list[int]:
+    def graft(self, parent: PageTable, child: PageTable, run: Run) -> list[int]:
         """Make the tables over the run that only the parent has; return how many of each level."""
         made = [0] * len(child.tables)
-        for lower in range(len(made) - 2, level - 1, -1):
-            _, firsts = parent.tables_over(lower, first, last)
+        for lower in range(len(made) - 2, run.level - 1, -1):
+            _, firsts = parent.tables_over(lower, run.first, run.last)
             made = [sum(pair) for pair in zip(made, child.grow(lower, firsts), strict=True)]
         return made
 
-    def share(self, parent: PageTable, child: PageTable, level: int, first: int, last: int) -> int:
+    def share(self, parent: PageTable, child: PageTable, run: Run) -> int:
         """Let the child map the parent's frames, both read-only; return the entries that it got.
 
         parent [present, write] sharers 1  ->  parent [present] sharers 2
                                                child  [present]
         """
         entries = 0
-        for block in parent.blocks(level, first, last):
-            self._frames.share(block.pfns)
+        for block in parent.blocks(run):
+            self._map(child, block)
             protected = write_protect(block.entries) & _NOT_EXCLUSIVE  # nothing is dirty that is not writable
             self._arena.rows[block.rows] ^= block.entries ^ protected
-            entries += self._put(child, level, block, protected)
+            entries += self._put(child, run, block, protected)
         return entries
 
-    def copy(self, parent: PageTable, child: PageTable, level: int, first: int, last: int) -> tuple[int, int]:
+    def copy(self, parent: PageTable, child: PageTable, run: Run) -> tuple[int, int]:
         """Give the child frames of its own; return the entries that it got, and the leafs this took.
 
         parent [present, write] sharers 1  ->  the same; child [present, write] a new frame, sharers 1
+
+        A folio that the parent maps as a whole becomes a folio of the child's; parts become single frames.
         """
-        entries, copied, leaf = 0, 0, self._arena.geometry.leaf_pages(level)
-        for block in parent.blocks(level, first, last):
+        entries, copied, leaf = 0, 0, self._arena.geometry.leaf_pages(run.level)
+        for block in parent.blocks(run):
             new = self._frames.allocate(int(np.count_nonzero(block.owned)), leaf)
-            self._frames.share(new)
-            block.entries[block.owned] = with_frame(new, leaf_bits(level, write=True))
-            entries += self._put(child, level, block, block.entries)
+            order = block.entries[block.owned] & np.uint64(ORDER_MASK if run.level > 1 else 0)
+            block.entries[block.owned] = with_frame(new, leaf_bits(run.level, write=True)) | order
+            self._map(child, block)
+            entries += self._put(child, run, block, block.entries)
             copied += len(new)
         return entries, copied
 
-    def _put(self, child: PageTable, level: int, block: Block, entries: Words) -> int:
-        """Put entries, as not accessed yet, where `block` is in the child's table; return how many."""
-        rows = child.slots(block.firsts, level) // self._arena.geometry.entries
-        self._arena.rows[rows] |= entries & _NOT_ACCESSED
-        return int(np.count_nonzero(entries))
-
-    def fill(self, table: PageTable, level: int, first: int, last: int) -> int:
+    def fill(self, table: PageTable, run: Run) -> int:
         """Map a new frame, written, at each leaf of the run without an entry; return how many.
 
         The tables are there.
         """
-        filled, leaf = 0, self._arena.geometry.leaf_pages(level)
+        filled, (level, first, last, _) = 0, run
+        leaf = self._arena.geometry.leaf_pages(level)
         for start in range(first, last + 1, _CHUNK * leaf):
             heads = np.arange(start, min(start + _CHUNK * leaf, last + 1), leaf)
             slots = table.slots(heads, level)
@@ -120,26 +126,50 @@ class Passes:
             filled += len(slots)
         return filled
 
-    def drop(
-        self, table: PageTable, level: int, first: int, last: int, tell: Heard | None = None
-    ) -> tuple[int, int]:
+    def drop(self, table: PageTable, run: Run, tell: Heard | None = None) -> tuple[int, int]:
         """Empty the entries of the run; return how many there were, and how many leafs became free.
 
-        [present] sharers n  ->  none, sharers n - 1; with none left and no shared object, the frame is free
+        [present] sharers n  ->  none, sharers n - 1; with none left and no object, the frame is free
 
         `tell`, if given, is told of the frames that lost a sharer.
         """
-        entries, frees, leaf = 0, 0, self._arena.geometry.leaf_pages(level)
-        for block in table.blocks(level, first, last):
-            pfns = block.pfns
+        entries, frees, leaf = 0, 0, self._arena.geometry.leaf_pages(run.level)
+        for block in table.blocks(run):
             self._arena.rows[block.rows] ^= block.entries
             entries += int(np.count_nonzero(block.entries))
+            pfns = frame_of(block.entries[block.owned & ~block.parts])
             frees += self._frames.drop(pfns, leaf)
+            frees += self._folios.remove(block.entries[block.parts], table.root)
             if tell:
                 at, index = np.nonzero(block.owned)
                 tell(block.firsts[at] + index * leaf, pfns)
+            if run.folios and run.level > 1:
+                table.deposit(-int(np.count_nonzero(block.entries)))
         return entries, frees
 
     def prune(self, table: PageTable, first: int, last: int, floor: int, ceiling: int) -> None:
         """Free the tables over first..last that lie inside floor..ceiling, where nothing is mapped."""
         table.prune(first, last, floor, ceiling)
+
+    def _map(self, child: PageTable, block: Block) -> None:
+        """Count the sharers that the entries of `block` will be in the child."""
+        self._frames.share(frame_of(block.entries[block.owned & ~block.parts]))
+        self._folios.add(block.entries[block.parts], child.root)
+
+    def _put(self, child: PageTable, run: Run, block: Block, entries: Words) -> int:
+        """Put entries, as not accessed yet, where `block` is in the child's table; return how many."""
+        rows = child.slots(block.firsts, run.level) // self._arena.geometry.entries
+        self._arena.rows[rows] |= entries & _NOT_ACCESSED
+        count = int(np.count_nonzero(entries))
+        if run.folios and run.level > 1:
+            child.deposit(count)
+        return count
+
+
+def pages_of(words: Words, leaf: int) -> Words:
+    """Return entries of level 1 for the single pages of leafs of `leaf` pages, uint64[n * leaf]."""
+    if leaf == 1:
+        return words
+    offsets = np.arange(leaf, dtype=np.uint64) << np.uint64(FRAME_SHIFT)
+    pages: Words = (words[:, None] & _NOT_LARGE) + offsets
+    return pages.ravel()

@@ -25,10 +25,11 @@ def populate_whole(kernel: KernelState, space: AddressSpace, vma: Vma) -> Work:
     table, level, leaf = space.page_table, vma.level, kernel.geometry.leaf_pages(vma.level)
     span = kernel.geometry.table_pages(level)
     tables = np.arange(vma.first // span * span, vma.end, span)
-    new = vma.pages // leaf - kernel.passes.count(table, level, vma.first, vma.last).used
+    (run,) = vma.runs()
+    new = vma.pages // leaf - kernel.passes.count(table, run).used
     kernel.frames.require(Counter({1: table.missing(level, tables)}) + Counter({leaf: new}))
     made = table.grow(level, tables)
-    kernel.passes.fill(table, level, vma.first, vma.last)
+    kernel.passes.fill(table, run)
     vma.written |= new > 0
     zeroed = new * leaf * kernel.geometry.page_bytes
     return Work(traps=new, allocations=new, zeroed_bytes=zeroed) + tables_work(made)

@@ -13,9 +13,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cowmodel.hardware.page_table import PageTable
+from cowmodel.hardware.page_table import PageTable, Run
 from cowmodel.hardware.paging import EXCLUSIVE, GUARDED, Numbers, Words, guard, unguard
 from cowmodel.kernel.address_space import AddressSpace, Vma
+from cowmodel.kernel.large_folio import split_ends
 from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import Work
 
@@ -29,24 +30,26 @@ def protect(
     has them written at once.
     """
     changed, locked = list[Numbers](), list[tuple[int, int]]()
+    work = split_ends(kernel, space, first, end, writable=writable)
     for vma in space.change(first, end, kernel.geometry.leaf_pages, writable=writable):
         rule = guard if not writable else _given_back(vma)
         if writable and vma.locked and vma.private:
             locked.append((vma.first, vma.end))
-        changed += change_entries(kernel, space.page_table, vma.level, vma.first, vma.last, rule)
+        for run in vma.runs():
+            changed += change_entries(kernel, space.page_table, run, rule)
     flush = kernel.forget(space, np.concatenate([np.zeros(0, np.int64), *changed]))
-    return Work(mappings=1) + flush, locked
+    return Work(mappings=1) + work + flush, locked
 
 
 def change_entries(
-    kernel: KernelState, table: PageTable, level: int, first: int, last: int, rule: Callable[[Words], Words]
+    kernel: KernelState, table: PageTable, run: Run, rule: Callable[[Words], Words]
 ) -> list[Numbers]:
     """Put what `rule` makes of the entries of a run in their place; return at which pages they are."""
     pages = []
-    for block in table.blocks(level, first, last):
+    for block in table.blocks(run):
         kernel.arena.rows[block.rows] ^= block.entries ^ rule(block.entries)
         at, index = np.nonzero(block.entries)
-        pages.append(block.firsts[at] + index * kernel.geometry.leaf_pages(level))
+        pages.append(block.firsts[at] + index * kernel.geometry.leaf_pages(run.level))
     return pages
 
 

@@ -2,6 +2,7 @@
 
 from cowmodel.errors import ConfigError
 from cowmodel.hardware.arena import Arena
+from cowmodel.hardware.folios import Folios
 from cowmodel.hardware.frames import MOST_FRAMES, FrameTable
 from cowmodel.hardware.paging import Geometry, Numbers
 from cowmodel.hardware.tlb import NoTlbs
@@ -28,6 +29,7 @@ class KernelState:
     Attributes
     ----------
     frames : FrameTable
+    folios : Folios
     arena : Arena
     passes : Passes
         How runs of entries are handled; an engine may put faster ones in their place.
@@ -46,7 +48,8 @@ class KernelState:
         self.geometry, self.policy = geometry, policy
         self.frames = FrameTable(memory_bytes // geometry.page_bytes - 1)
         self.arena = Arena(geometry, self.frames)
-        self.passes = Passes(self.arena, self.frames)
+        self.folios = Folios(self.frames)
+        self.passes = Passes(self.arena, self.frames, self.folios)
         self.tlbs = NoTlbs()
         self.processes: dict[int, Process] = {}
         self.everyone: list[Process] = []

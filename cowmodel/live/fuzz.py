@@ -19,9 +19,16 @@ BACKINGS = {
     "base": "anon pages={pages} page=4k",
     "shared": "shared pages={pages} page=4k",
     "hugetlb": "anon size={huge}m page=hugetlb",
+    "thp": "anon pages={many} page=thp{shift}",
+    "mthp": "anon pages={pages} page=mthp{shift}",
+    "folios": "anon pages={many} page=thp{shift}",
+}
+_SETTINGS = {
+    "hugetlb": ["set hugepages 64"],
+    "mthp": ["set mthp 64k=madvise 2m=never"],
+    "folios": ["set mthp 16k=madvise 64k=madvise 1m=madvise 2m=inherit"],
 }
 _MOST_PAGES, _MOST_HUGE, _MOST_PROCESSES = 96, 4, 4
-_POOL = 64
 _OPERATIONS = 20  # of a scenario
 
 
@@ -70,8 +77,11 @@ class Author:
                 int(self.rng.integers(1, _MOST_HUGE + 1)),
                 int(self.rng.integers(1, _MOST_PAGES + 1)),
             )
-            units = huge if self._huge else pages
-            self.lines.append(f"map P0 {name} {BACKINGS[self.backing].format(pages=pages, huge=2 * huge)}")
+            many = int(self.rng.integers(1, _MOST_HUGE)) * 512 + int(self.rng.choice([0, 0, 0, pages]))
+            shift = str(self.rng.choice(["", "", " shift=4k", " shift=64k", " shift=1m"]))
+            units = huge if self._huge else many if "many" in BACKINGS[self.backing] else pages
+            made = BACKINGS[self.backing].format(pages=pages, huge=2 * huge, many=many, shift=shift)
+            self.lines.append(f"map P0 {name} {made}")
             yes, no = np.ones(units, bool), np.zeros(units, bool)
             self._processes["P0"][name] = _Region(yes, yes.copy(), no, yes.copy())
 
@@ -87,7 +97,8 @@ class Author:
         name, region = self._pick(proc)
         first, last = self._span(region)
         unit = " unit=2m" if self._huge else ""
-        pattern = [f"{first}-{last}", f"{first}-{last} rev", "all"][int(self.rng.integers(3))]
+        choice = int(self.rng.integers(3 if len(region.mapped) < 2 * _MOST_PAGES else 2))
+        pattern = [f"{first}-{last}", f"{first}-{last} rev", "all"][choice]
         pattern = f"range {pattern}" if "rev" in pattern else pattern
         self.lines.append(f"{self.rng.choice(['read', 'write'])} {proc} {name} {pattern}{unit}")
 
@@ -108,7 +119,7 @@ class Author:
         part = slice(first, last + 1)
         choices = ["populate_read", "dontfork"] + ["dontneed"] * (not region.locked[part].any())
         choices += ["populate_write"] * bool(region.writable[part].all())
-        choices += ["wipeonfork"] * (self.backing == "base")
+        choices += ["wipeonfork"] * (self.backing not in ("shared", "hugetlb"))
         advice = str(self.rng.choice(choices))
         if region.mapped[part].all():
             region.inherited[part] &= advice != "dontfork"
@@ -148,6 +159,10 @@ class Author:
     def _span(self, region: _Region) -> tuple[int, int]:
         """Return a run of pages, or huge pages, of a region: from, to."""
         first, last = np.sort(self.rng.integers(len(region.mapped), size=2)).tolist()
+        if len(region.mapped) > _MOST_PAGES + 1:  # a few pages, or from one huge page to another
+            if self.rng.random() < 0.7:
+                return first, min(last, first + int(self.rng.integers(40)))
+            return first & -512, min(last | 511, len(region.mapped) - 1)
         return first, last
 
     def _pages(self, first: int, last: int) -> str:
@@ -157,8 +172,7 @@ class Author:
 
 def text(lines: list[str], backing: str) -> str:
     """Return operations as a whole scenario."""
-    pool = [f"set hugepages {_POOL}"] if backing == "hugetlb" else []
-    return "\n".join(["name fuzz", *pool, *lines]) + "\n"
+    return "\n".join(["name fuzz", *_SETTINGS.get(backing, []), *lines]) + "\n"
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ def incidence(kernel: Kernel) -> tuple[list[Process], sparse.csr_array, Numbers]
     rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for row, process in enumerate(processes):
         for vma in process.memory.vmas:
-            for block in process.memory.page_table.blocks(vma.level, vma.first, vma.last):
+            (run,) = vma.runs()
+            for block in process.memory.page_table.blocks(run):
                 sizes[block.pfns] = kernel.geometry.leaf_bytes(vma.level)
                 rows.append(np.full(len(block.pfns), row))
                 columns.append(block.pfns)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from cowmodel.hardware.paging import DIRTY, SAVED_DIRTY, SPECIAL, Numbers, Words, frame_of
+from cowmodel.hardware.paging import DIRTY, FRAME_SHIFT, LARGE, SAVED_DIRTY, SPECIAL, Numbers, Words, frame_of
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
@@ -21,11 +21,9 @@ def frames(kernel: Kernel, process: Process, region: Map) -> Numbers:
     """Return the frame of each page of a region, as `fields` encodes it, int64[pages]."""
     pages = np.full(region.pages, ABSENT)
     for vma in vmas(process, region):
-        leaf = kernel.geometry.leaf_pages(vma.level)
-        words = _entries(kernel, process, vma)
-        heads = np.where(words == 0, ABSENT, frame_of(words))[:, None]
-        inside = np.where(heads == ABSENT, ABSENT, heads + np.arange(leaf))
-        pages[vma.first - region.first_page : vma.end - region.first_page] = inside.ravel()
+        words = _pages(kernel, process, vma)
+        mapped = np.where(words == 0, ABSENT, frame_of(words))
+        pages[vma.first - region.first_page : vma.end - region.first_page] = mapped
     return pages
 
 
@@ -49,13 +47,13 @@ def smaps(kernel: Kernel, process: Process, region: Map) -> Mapping[str, int]:
     sums = Counter(dict.fromkeys(told, 0))
     for vma in vmas(process, region):
         if vma.level == 1:
-            sums.update(_smaps(kernel, vma, _entries(kernel, process, vma)))
+            sums.update(_smaps(kernel, vma, _pages(kernel, process, vma)))
     return {name: sums[name] for name in told}
 
 
 def _smaps(kernel: Kernel, vma: Vma, words: Words) -> dict[str, int]:
     words = words[(words != 0) & (words & np.uint64(SPECIAL) == 0)]
-    sharers = kernel.frames.sharers[frame_of(words)].astype(np.int64)
+    sharers = kernel.folios.sharers(words)
     dirty = words & np.uint64(DIRTY | SAVED_DIRTY) != 0
     parts = int(((_KIB_PAGE << 10 + _PSS_SHIFT) // sharers).sum())
     pages = {
@@ -63,6 +61,7 @@ def _smaps(kernel: Kernel, vma: Vma, words: Words) -> dict[str, int]:
         "Private_Dirty": int((dirty & (sharers == 1)).sum()),
         "Shared_Dirty": int((dirty & (sharers > 1)).sum()),
         "Anonymous": 0 if vma.object else len(words),
+        "AnonHugePages": int((words & np.uint64(LARGE) != 0).sum()),
     }
     return {name: count * _KIB_PAGE for name, count in pages.items()} | {"Pss": parts >> 10 + _PSS_SHIFT}
 
@@ -84,6 +83,22 @@ def hugetlb_demand(kernel: Kernel, mapped: Iterable[tuple[Process, Map, bool]]) 
                 used |= set(frame_of(words[words != 0]).tolist())
                 kept += int((words == 0).sum()) if owner else 0
     return len(used) + kept
+
+
+def _pages(kernel: Kernel, process: Process, vma: Vma) -> Words:
+    """Return an entry for each page of a mapping, 0 for none; LARGE stays where a large leaf maps it."""
+    words = np.zeros(vma.pages, np.uint64)
+    for level, first, last, _ in vma.runs():
+        leaf = kernel.geometry.leaf_pages(level)
+        heads = np.arange(first & -leaf, last + 1, leaf)
+        found = process.memory.page_table.entries(heads, level)[:, None]
+        if level > 1:
+            found = np.where(found & np.uint64(LARGE), found, np.uint64(0))
+        single = found & np.uint64(SPECIAL) != 0
+        offsets = np.arange(leaf, dtype=np.uint64) << np.uint64(FRAME_SHIFT)
+        each = np.where((found == 0) | single, found, found + offsets).ravel()
+        words |= each[first - heads[0] :][: vma.pages]
+    return words
 
 
 def _entries(kernel: Kernel, process: Process, vma: Vma) -> Words:

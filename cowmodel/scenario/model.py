@@ -21,7 +21,8 @@ from cowmodel.scenario.fields import Row
 from cowmodel.scenario.setup import Setup
 from cowmodel.scenario.steps import PAGE_BYTES, Access, Map, Ranged, Scenario, Step
 
-HUGETLB = Backing("hugetlb", 2 << 20)
+HUGE_BYTES = 2 << 20
+HUGETLB = Backing("hugetlb", HUGE_BYTES)
 
 
 class ModelStage:
@@ -31,6 +32,7 @@ class ModelStage:
     ----------
     kernel : Kernel
     processes : dict of str to Process
+    settings : Settings
     works : Counter of Work
         What the step that is going on has taken so far.
     """
@@ -42,6 +44,7 @@ class ModelStage:
         self.processes: dict[str, Process] = {"P0": self.kernel.spawn()[0]}
         self.works: Counter[Work] = Counter()
         self._scenario, self._costs = scenario, setup.costs
+        self.settings = scenario.settings
 
     def act(self, steps: Sequence[Step], cast: Cast) -> list[Row]:
         """Carry out steps, those of a group one after the other.
@@ -112,6 +115,13 @@ def _map(stage: ModelStage, step: Map, cast: Cast, *, backing: Backing, shared: 
     size_bytes = step.pages * PAGE_BYTES
     process = stage.processes[step.proc]
     stage.works[stage.kernel.mmap(process, size_bytes, backing, shared, step.first_page)[1]] += 1
+
+
+def _map_folios(stage: ModelStage, step: Map, cast: Cast) -> None:
+    """Map memory of folios of those sizes that are set; if nothing is set, of 2 MiB."""
+    sizes = {HUGE_BYTES: "inherit"} | dict(stage.settings.mthp)
+    used = tuple(size for size, when in sizes.items() if when != "never")
+    _map(stage, step, cast, backing=Backing("mthp", folio_bytes=used), shared=False)
 
 
 def _access(stage: ModelStage, step: Access, cast: Cast) -> None:
@@ -186,6 +196,8 @@ def _stat(stage: ModelStage, step: Step, cast: Cast) -> None:
 _HIT = Work(hits=1)
 MODELLED: dict[str, Callable[..., None]] = {
     "map anon page=4k": partial(_map, backing=BASE, shared=False),
+    "map anon page=thp": _map_folios,
+    "map anon page=mthp": _map_folios,
     "map anon page=hugetlb": partial(_map, backing=HUGETLB, shared=False),
     "map shared page=4k": partial(_map, backing=BASE, shared=True),
     "map shared page=hugetlb": partial(_map, backing=HUGETLB, shared=True),

@@ -42,7 +42,7 @@ def compiled_linux() -> Kernel:
     from cowmodel.engine.compiled_passes import CompiledPasses  # as costly to import as numba
 
     kernel = linux()
-    kernel.passes = CompiledPasses(kernel.arena, kernel.frames)
+    kernel.passes = CompiledPasses(kernel.arena, kernel.frames, kernel.folios)
     return kernel
 
 

@@ -28,7 +28,7 @@ class Twins:
         self.rng, self.geometry = rng, geometry
         self.kernels = [Kernel(geometry, memory_bytes, POLICIES[policy]()) for _ in range(2)]
         compiled = self.kernels[1]
-        compiled.passes = CompiledPasses(compiled.arena, compiled.frames)
+        compiled.passes = CompiledPasses(compiled.arena, compiled.frames, compiled.folios)
         self.both(lambda kernel: kernel.spawn()[1])
 
     def both(self, verb: Callable[[Kernel], object]) -> None:

@@ -31,7 +31,7 @@ def stage(request: pytest.FixtureRequest) -> tuple[Kernel, Process, Vma]:
     """Return a process with a heap of 64 pages, all written, under Linux's policy."""
     kernel = boot(400, "cow-flip", PAGINGS["x86-64"])
     if request.param:
-        kernel.passes = CompiledPasses(kernel.arena, kernel.frames)
+        kernel.passes = CompiledPasses(kernel.arena, kernel.frames, kernel.folios)
     parent, _ = kernel.spawn()
     heap, _ = kernel.mmap(parent, 64 * PAGE)
     kernel.populate(parent, heap)

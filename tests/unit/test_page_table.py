@@ -6,7 +6,7 @@ import pytest
 from cowmodel.hardware import page_table
 from cowmodel.hardware.arena import Arena
 from cowmodel.hardware.frames import FrameTable
-from cowmodel.hardware.page_table import NO_SLOT, PageTable
+from cowmodel.hardware.page_table import NO_SLOT, PageTable, Run
 from cowmodel.hardware.paging import LARGE, PRESENT, with_frame
 from tests.toy import TOY
 
@@ -35,7 +35,7 @@ def mapped(*vpns: int) -> tuple[Arena, PageTable]:
 def entries_of(table: PageTable, first: int, last: int) -> list[list[int]]:
     """Return the frames in each table of the blocks over first..last."""
     found = []
-    for block in table.blocks(1, first, last):
+    for block in table.blocks(Run(1, first, last)):
         found += (block.entries >> np.uint64(12)).tolist()
     return found
 
@@ -170,7 +170,7 @@ def test_the_edges_of_a_run_are_the_same_however_many_tables_a_block_has(
     _, table = mapped(*range(20))
     monkeypatch.setattr(page_table, "_BLOCK_WORDS", 4 * tables_a_block)
 
-    blocks = list(table.blocks(1, 2, 17))
+    blocks = list(table.blocks(Run(1, 2, 17)))
 
     assert max(len(block.rows) for block in blocks) == tables_a_block
     assert [first for block in blocks for first in block.firsts.tolist()] == [0, 4, 8, 12, 16]
@@ -181,7 +181,7 @@ def test_the_edges_of_a_run_are_the_same_however_many_tables_a_block_has(
 def test_a_block_is_a_copy():
     arena, table = mapped(0, 1)
 
-    for block in table.blocks(1, 0, 3):
+    for block in table.blocks(Run(1, 0, 3)):
         block.entries[:] = 0
 
     assert np.count_nonzero(arena.flat[table.slots(pages(0, 1), 1)]) == 2
@@ -191,7 +191,7 @@ def test_a_block_of_level_2_has_an_entry_for_each_large_leaf_of_the_run():
     arena, table = tree(0, 16, level=2)
     arena.flat[table.slots(np.arange(0, 32, 4), 2)] = with_frame(np.arange(0, 32, 4), PRESENT | LARGE)
 
-    (block,) = table.blocks(2, 8, 23)
+    (block,) = table.blocks(Run(2, 8, 23))
 
     assert block.firsts.tolist() == [0, 16]
     assert (block.entries >> np.uint64(12)).tolist() == [[0, 0, 8, 12], [16, 20, 0, 0]]
@@ -203,7 +203,7 @@ def test_or_puts_a_run_into_another_tree_and_leaves_its_neighbours():
     target.grow(1, pages(0, 4))
     arena.flat[target.slots(pages(0, 7), 1)] = with_frame(pages(30, 31), PRESENT)
 
-    for block in source.blocks(1, 2, 5):
+    for block in source.blocks(Run(1, 2, 5)):
         arena.rows[target.slots(block.firsts, 1) // 4] |= block.entries
 
     assert entries_of(target, 0, 7) == [[30, 0, 3, 4], [5, 6, 0, 31]]
@@ -212,7 +212,7 @@ def test_or_puts_a_run_into_another_tree_and_leaves_its_neighbours():
 def test_xor_takes_a_run_out_of_its_tree_and_leaves_its_neighbours():
     arena, table = mapped(*range(8))
 
-    for block in table.blocks(1, 2, 5):
+    for block in table.blocks(Run(1, 2, 5)):
         arena.rows[block.rows] ^= block.entries
 
     assert entries_of(table, 0, 7) == [[1, 2, 0, 0], [0, 0, 7, 8]]
