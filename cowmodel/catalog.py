@@ -9,6 +9,7 @@ from cowmodel.hardware.paging import PAGINGS
 from cowmodel.kernel.choices import CopyPolicy
 from cowmodel.machine import EngineMaker
 from cowmodel.policy.copying import CopyOnWrite, EagerCopy, EagerFlip, LastSharerFlip
+from cowmodel.workload.enactment import Enactment
 from cowmodel.workload.fork_exec import ForkExec
 from cowmodel.workload.fork_tree import ForkTree
 from cowmodel.workload.locality import LOCALITIES
@@ -32,6 +33,7 @@ WORKLOADS: dict[str, type[Workload]] = {
     "fork-tree": ForkTree,
     "fork-exec": ForkExec,
     "trace": Replay,
+    "scenario": Enactment,
 }
 
 ENGINES: dict[str, EngineMaker] = {"reference": ReferenceEngine, "compiled": CompiledEngine}

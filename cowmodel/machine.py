@@ -30,6 +30,9 @@ from cowmodel.records import MemoryRow, Records
 Activity = Generator[simpy.Event, Any, Any]
 """What SimPy runs."""
 
+Event = simpy.Event
+"""What an activity can wait for."""
+
 EngineMaker = Callable[[Kernel, Callable[[Work], int], Observer, Contention], Engine]
 
 _MOST_SAMPLES = 1_000_000
@@ -122,6 +125,10 @@ class Machine:
     def now(self) -> int:
         """Simulated time in picoseconds."""
         return int(self.environment.now)
+
+    def event(self) -> Event:
+        """Return something that has yet to happen: by its `succeed()`."""
+        return self.environment.event()
 
     def launch(self, activity: Activity) -> None:
         """Let an activity begin now; the run is over when all have ended."""

@@ -24,14 +24,14 @@ LAYERS = (
     ("units",),
     ("hardware", "trace"),
     ("kernel",),
-    ("policy", "cost", "engine"),
+    ("policy", "cost", "engine", "scenario"),
     ("records",),
     ("machine",),
     ("program",),
     ("workload",),
     ("catalog",),
     ("experiment",),
-    ("report", "speed", "scenario"),
+    ("report", "speed", "scenario on the model"),
     ("live",),
     ("scenario_cli",),
     ("cli", "demo"),
@@ -72,8 +72,14 @@ def name_of(path: Path) -> str:
 NAMES = {name_of(path) for path in MODULES}
 
 
+ON_THE_MODEL = {"cowmodel.scenario.model", "cowmodel.scenario.setup"}
+"""What of scenarios takes a whole model; the rest, the language first of all, is below workloads."""
+
+
 def part_of(module: str) -> str:
     """Return the package or module below the top to which a module belongs; none for the top itself."""
+    if module in ON_THE_MODEL:
+        return "scenario on the model"
     return module.split(".")[1] if "." in module else ""
 
 

@@ -96,8 +96,9 @@ def summarise(machine: Machine, records: Records) -> dict[str, Any]:
     forks = [row for row in records.actions if row.action == "fork"]
     kinds, costs, work = _faults(machine, records)
     idle = () if machine.tlb else OF_TLBS
-    copies = sum(kinds[kind] for kind in COPY), sum(row.allocations for row in forks)
-    flips = sum(kinds[kind] for kind in FLIP)
+    everywhere = sum((process.faults for process in machine.kernel.everyone), Counter[str]())  # in verbs too
+    copies = sum(everywhere[kind] for kind in COPY), sum(row.allocations for row in forks)
+    flips = sum(everywhere[kind] for kind in FLIP)
     copied = {
         "by_faults": sum(process.copied_bytes for process in machine.kernel.everyone),
         "by_forks": sum(row.copied_bytes for row in forks),

@@ -1,7 +1,6 @@
 """Play a scenario step by step on a model or on the running kernel, and count what every step did."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import Protocol
 
 import numpy as np
@@ -45,8 +44,7 @@ class Stage(Protocol):
 def play(scenario: Scenario, stage: Stage) -> Iterator[Row]:
     """Yield a row for each step, of `stat` one for each live process and region."""
     cast, before = Cast(), Pages()
-    for _, group in groupby(scenario.steps, key=lambda step: (step.group, 0 if step.group else step.number)):
-        steps = list(group)
+    for steps in scenario.groups():
         regions = {
             step.number: cast.region(step) for step in steps if step.region and not isinstance(step, Map)
         }

@@ -4,8 +4,9 @@ Addresses: region k lies in slot k of the address space, 512 GiB each, from the 
 page-table page of its own at the PUD level, and none shares tables with the code that runs it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from operator import eq, ge, le
 from pathlib import Path
 
@@ -229,6 +230,11 @@ class Scenario:
     def processes(self) -> list[str]:
         """Names of all processes, the first to live first."""
         return list(dict.fromkeys(["P0", *(step.child for step in self.steps if step.child)]))
+
+    def groups(self) -> Iterator[list[Step]]:
+        """Yield steps that are carried out at the same time, one group after the other; most are alone."""
+        for _, group in groupby(self.steps, key=lambda step: (step.group, 0 if step.group else step.number)):
+            yield list(group)
 
     def where(self, step: Step) -> str:
         """Return file, line and operation, for a message."""

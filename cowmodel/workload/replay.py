@@ -18,12 +18,12 @@ from cowmodel.trace.columns import Trace
 from cowmodel.trace.read import read_trace
 from cowmodel.workload.parameters import FilePath, Positive
 from cowmodel.workload.streams import Streams
-from cowmodel.workload.workload import Workload
+from cowmodel.workload.workload import BackedWorkload
 
 _BASE_BYTES = 1 << 40  # where page 0 of a trace is put: aligned to every leaf
 
 
-class Replay(Workload):
+class Replay(BackedWorkload):
     """Replay a recorded trace of page accesses."""
 
     trace: FilePath = Field(description="the trace: a table of faults or pages, or lackey logs")

@@ -15,6 +15,18 @@ from cowmodel.workload.streams import Streams
 class Workload(Parameters):
     """Who forks and writes, and when: a file of its own, with its keys as fields and `main`."""
 
+    def misfits(self, geometry: Geometry, memory_bytes: int) -> list[str]:
+        """Return, as `key: what`, the reasons why it cannot run on such a machine."""
+        return []
+
+    def main(self, program: Program, streams: Streams) -> Activity:
+        """Act as the first process."""
+        raise NotImplementedError
+
+
+class BackedWorkload(Workload):
+    """A workload all of whose memory is made of the same."""
+
     backing: PageBacking = Field(description="what its memory is made of")
 
     def misfits(self, geometry: Geometry, memory_bytes: int) -> list[str]:
@@ -25,12 +37,8 @@ class Workload(Parameters):
             return [str(problem)]
         return []
 
-    def main(self, program: Program, streams: Streams) -> Activity:
-        """Act as the first process."""
-        raise NotImplementedError
 
-
-class HeapWorkload(Workload):
+class HeapWorkload(BackedWorkload):
     """A workload whose first process loads a heap before it forks."""
 
     heap: Size = Field(description="memory that is resident before the first fork")

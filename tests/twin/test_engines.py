@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -13,9 +14,11 @@ import pytest
 from cowmodel.catalog import COSTS, ENGINES, PAGINGS, POLICIES
 from cowmodel.cost.model import CostModel, Price, load_preset
 from cowmodel.engine.contention import Contention
-from cowmodel.errors import ConfigError
+from cowmodel.errors import ConfigError, SegmentationFault
 from cowmodel.hardware.frames import FREED
 from cowmodel.hardware.tlb import Cache, TlbGeometry
+from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.advice import ADVICE
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.work import Work
@@ -56,7 +59,7 @@ def world(seed: int, engine: str) -> Machine:
         if rng.random() < 0.4
         else None,
     )
-    kernel = Kernel(paging, 1 << 28, policy)
+    kernel = Kernel(paging, 1 << 29, policy)
     tlb = TLBS[seed // 4 % len(TLBS)] if seed % 4 == 0 else None
     machine = Machine(
         kernel, costs, ENGINES[engine], cores, quantum, sample_ps, contention=contention, tlb=tlb
@@ -67,12 +70,13 @@ def world(seed: int, engine: str) -> Machine:
 
 
 def life(program: Program, seed: int, generations: int, inherited: tuple) -> Activity:
-    """Map, access in bursts cut anywhere, fork, think; wait for all children, and exit."""
+    """Map, access in bursts cut anywhere, advise, fork, think; wait for all children, and exit."""
     rng = np.random.default_rng([seed, program.process.pid])
-    heaps = list(inherited)
+    heaps = whole(program, inherited)
     for _ in range(int(rng.integers(0 if heaps else 1, 3))):
         backing = Backing("hugetlb", 2 << 20) if rng.random() < 0.1 and program_is_x86(program) else BASE
-        heap = yield from program.mmap(int(rng.integers(1, 40)) << 12, backing, shared=rng.random() < 0.2)
+        pages = 1100 if rng.random() < 0.1 else int(rng.integers(1, 40))  # many have a table for themselves
+        heap = yield from program.mmap(pages << 12, backing, shared=rng.random() < 0.2)
         heaps.append(heap)
         if rng.random() < 0.7:
             yield from program.populate(heap)
@@ -82,8 +86,7 @@ def life(program: Program, seed: int, generations: int, inherited: tuple) -> Act
         threads.append((yield from program.thread(work)))
     for _ in range(int(rng.integers(1, 6))):
         heap = heaps[int(rng.integers(len(heaps)))]
-        for pages, written in bursts(rng, heap.pages):
-            yield from program.access(heap, pages, written, times(rng, program.now, len(pages)))
+        yield from work_on(program, rng, heap)
         match int(rng.integers(4)):
             case 0 | 1 if generations:
                 child = yield from program.fork(
@@ -103,10 +106,9 @@ def life(program: Program, seed: int, generations: int, inherited: tuple) -> Act
 def thread(program: Program, seed: int, number: int, heaps: tuple) -> Activity:
     """Access the heaps of the process, now and then map more; fork a child that does so too."""
     rng = np.random.default_rng([seed, program.process.pid, number])
-    for _ in range(int(rng.integers(1, 5))):
-        heap = heaps[int(rng.integers(len(heaps)))]
-        for pages, written in bursts(rng, heap.pages):
-            yield from program.access(heap, pages, written, times(rng, program.now, len(pages)))
+    held = whole(program, heaps)
+    for _ in range(int(rng.integers(1, 5)) if held else 0):
+        yield from work_on(program, rng, held[int(rng.integers(len(held)))])
         match int(rng.integers(5)):
             case 0:
                 mine = yield from program.mmap(4 << 12)
@@ -115,6 +117,44 @@ def thread(program: Program, seed: int, number: int, heaps: tuple) -> Activity:
             case 1 if number < 10:
                 child = yield from program.fork(partial(thread, seed=seed, number=10, heaps=heaps))
                 yield from program.wait(child)
+
+
+def whole(program: Program, heaps: tuple) -> list[Vma]:
+    """Return the heaps that a fork left whole."""
+    return [heap for heap in heaps if program.process.memory.covers(heap.first, heap.end)]
+
+
+def work_on(program: Program, rng: np.random.Generator, heap: Vma) -> Activity:
+    """Access a heap in bursts, and now and then change what may be done to it, or give advice."""
+    for pages, wanted in bursts(rng, heap.pages):
+        written = np.where(writable(program, heap)[pages], wanted, 0)
+        yield from program.access(heap, pages, written, times(rng, program.now, len(pages)))
+        if rng.random() < 0.2:
+            yield from advise(program, rng, heap)
+
+
+def writable(program: Program, heap: Vma) -> np.ndarray:
+    """Return which pages of a heap may be written."""
+    parts = program.process.memory.overlapping(heap.first, heap.end)
+    rights = np.concatenate([np.full(part.pages, part.writable) for part in parts])
+    return rights[heap.first - parts[0].first :]
+
+
+def advise(program: Program, rng: np.random.Generator, heap: Vma) -> Activity:
+    """Call mprotect, mlock or madvise for some whole leafs of a heap."""
+    first, pages = 0, heap.pages
+    if heap.level == 1 and rng.random() < 0.8:
+        first = int(rng.integers(heap.pages))
+        pages = int(rng.integers(1, heap.pages - first + 1))
+    match int(rng.integers(5)):
+        case 0:
+            alone = program.process.threads == 1  # or others might write there just now
+            yield from program.mprotect(heap, bool(rng.random() < 0.5) or not alone, first, pages)
+        case 1:
+            yield from program.mlock(heap, first, pages)
+        case _:
+            with suppress(SegmentationFault):  # to populate what may not be written
+                yield from program.madvise(heap, str(rng.choice(ADVICE)), first, pages)
 
 
 def program_is_x86(program: Program) -> bool:

@@ -43,6 +43,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "rewritten": 0.25,
     },
     "trace": {"trace": str(TRACES / "busybox-sh"), "backing": "base", "write_bytes": 8},
+    "scenario": {"file": "a10-fan-out.scn"},
 }
 
 
@@ -115,7 +116,7 @@ class TestEveryWorkload:
         assert ways(few) == ways(many)
 
 
-@pytest.mark.parametrize("name", sorted(WORKLOADS.keys() - {"trace"}))
+@pytest.mark.parametrize("name", sorted(WORKLOADS.keys() - {"trace", "scenario"}))
 @pytest.mark.parametrize("chance", [{"seed": 2}, {"replication": 1}])
 def test_another_seed_or_replication_makes_other_accesses(name: str, chance: dict[str, int]):
     one = play(workload(name, **SMALL[name]))

@@ -1,0 +1,188 @@
+"""Where the processes of a scenario act: each is one on the machine, and waits for its turn.
+
+`VERBS` lists what a step can ask for; a row more is all it takes for another.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+import numpy as np
+
+from cowmodel.errors import ConfigError, SegmentationFault
+from cowmodel.hardware.paging import Numbers
+from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.advice import ADVICE
+from cowmodel.kernel.backing import BASE, Backing
+from cowmodel.kernel.process import Process
+from cowmodel.machine import Event, Machine
+from cowmodel.program import Activity, Main, Program
+from cowmodel.scenario.steps import PAGE_BYTES, Access, Map, Ranged, Scenario, Step
+from cowmodel.workload.agenda import WAIT, Act, turns
+
+HUGETLB = Backing("hugetlb", 2 << 20)
+
+
+class Stage:
+    """Lets processes act one after the other.
+
+    Attributes
+    ----------
+    programs : dict of str to Program
+        Those that were forked, by name.
+    vmas : dict of int to Vma
+        Regions as they were mapped, by number of the step.
+    """
+
+    def __init__(self, machine: Machine, scenario: Scenario) -> None:
+        self.programs: dict[str, Program] = {}
+        self.vmas: dict[int, Vma] = {}
+        self._begins, self._left = list[Event](), list[int]()
+        self._parts: dict[str, list[tuple[int, Act]]] = {}
+        for number, turn in enumerate(turns(scenario)):
+            self._begins.append(machine.event())
+            self._left.append(len(turn))
+            for name, act in turn.items():
+                self._parts.setdefault(name, []).append((number, act))
+        self._begins[0].succeed()
+
+    def life(self, name: str, born: int = 0) -> Main:
+        """Return what process `name` does after step `born`, until it exits."""
+
+        def main(program: Program) -> Activity:
+            parts = self._parts[name]  # others may have had the name before
+            for at in range(bisect_right(parts, born, key=lambda part: part[1].step.number), len(parts)):
+                number, act = parts[at]
+                if not self._begins[number].triggered:
+                    yield from program.sleep(self._begins[number])
+                yield from self._act(program, act)
+                self._end(number)
+                if act.feature == "exit":
+                    return
+
+        return main
+
+    def _act(self, program: Program, act: Act) -> Activity:
+        vma = self.vmas.get(act.region.number) if act.region else None
+        yield from VERBS[act.feature](self, program, act.step, vma)
+
+    def _end(self, number: int) -> None:
+        """Take note that one has done its part of a turn; let the next begin when all have."""
+        self._left[number] -= 1
+        if not self._left[number] and number + 1 < len(self._begins):
+            self._begins[number + 1].succeed()
+
+
+def check_modelled(scenario: Scenario) -> None:
+    """Refuse a scenario with operations that the model does not have.
+
+    Raises
+    ------
+    ConfigError
+        With a line for each, by file and line.
+    """
+    known = ", ".join(name for name in VERBS if name != WAIT)
+    unknown = dict.fromkeys(scenario.where(step) for step in scenario.steps if step.feature not in VERBS)
+    if unknown:
+        remedy = "does not have yet; `cowmodel scenario live` runs it on the running kernel"
+        raise ConfigError(
+            "\n".join(f"{where}: expected one of {known}, got what the model {remedy}" for where in unknown)
+        )
+
+
+def _map(
+    stage: Stage, program: Program, step: Map, vma: None, *, backing: Backing, shared: bool = False
+) -> Activity:
+    size_bytes = step.pages * PAGE_BYTES
+    stage.vmas[step.number] = yield from program.mmap(size_bytes, backing, shared, step.first_page)
+
+
+def _access(stage: Stage, program: Program, step: Access, vma: Vma) -> Activity:
+    pages = np.ascontiguousarray(step.pages())
+    stop = _first_refused(program.process, vma, pages, step.write)
+    yield from program.access(vma, pages[:stop], written=int(step.write))
+
+
+def _first_refused(process: Process, vma: Vma, pages: Numbers, write: bool) -> int:
+    """Return which access of those to `pages` would be the first segmentation fault; how many, if none."""
+    refused = np.ones(vma.pages + 1, np.bool_)
+    for part in process.memory.overlapping(vma.first, vma.end):
+        first, end = max(part.first, vma.first), min(part.end, vma.end)
+        refused[first - vma.first : end - vma.first] = write and not part.writable
+    return int(refused[np.append(pages, vma.pages)].argmax())
+
+
+def _munmap(stage: Stage, program: Program, step: Ranged, vma: Vma) -> Activity:
+    first, end = vma.first + step.first, vma.first + step.last + 1
+    for part in program.process.memory.overlapping(first, end):
+        low, high = max(first, part.first), min(end, part.end)
+        yield from program.munmap(part, low - part.first, high - low)
+
+
+def _madvise(stage: Stage, program: Program, step: Ranged, vma: Vma) -> Activity:
+    with suppress(SegmentationFault):  # EFAULT: a program can go on
+        yield from program.madvise(vma, step.how, *_run(step))
+
+
+def _mprotect(stage: Stage, program: Program, step: Ranged, vma: Vma) -> Activity:
+    yield from program.mprotect(vma, step.how == "rw", *_run(step))
+
+
+def _mlock(stage: Stage, program: Program, step: Ranged, vma: Vma) -> Activity:
+    yield from program.mlock(vma, *_run(step))
+
+
+def _run(step: Ranged) -> tuple[int, int]:
+    """Return the first page, counted from the start of the region, and how many there are."""
+    return step.first, step.last - step.first + 1
+
+
+def _fork(stage: Stage, program: Program, step: Step, vma: None) -> Activity:
+    stage.programs[step.child] = yield from program.fork(stage.life(step.child, step.number))
+
+
+def _exit(stage: Stage, program: Program, step: Step, vma: None) -> Activity:
+    yield from program.exit()
+
+
+def _wait(stage: Stage, program: Program, step: Step, vma: None) -> Activity:
+    yield from program.wait(stage.programs[step.proc])
+
+
+def _spawn(stage: Stage, program: Program, step: Step, vma: None) -> Activity:
+    yield from program.wait((yield from program.spawn(_nothing)))
+
+
+def _forkexec(stage: Stage, program: Program, step: Step, vma: None) -> Activity:
+    yield from program.wait((yield from program.fork(Program.exec)))
+
+
+def _nothing(program: Program) -> Activity:
+    yield from ()
+
+
+def _stat(stage: Stage, program: Program, step: Step, vma: None) -> Activity:
+    program.machine.sample()
+    yield from ()
+
+
+VERBS: dict[str, Callable[..., Activity]] = {
+    "map anon page=4k": partial(_map, backing=BASE),
+    "map anon page=hugetlb": partial(_map, backing=HUGETLB),
+    "map shared page=4k": partial(_map, backing=BASE, shared=True),
+    "map shared page=hugetlb": partial(_map, backing=HUGETLB, shared=True),
+    **dict.fromkeys(("touch", "read", "write", "rmw"), _access),
+    "munmap": _munmap,
+    **{f"madvise {advice}": _madvise for advice in ADVICE},
+    "mprotect r": _mprotect,
+    "mprotect rw": _mprotect,
+    "mlock": _mlock,
+    "fork": _fork,
+    "exit": _exit,
+    WAIT: _wait,
+    "spawn": _spawn,
+    "forkexec": _forkexec,
+    "stat": _stat,
+}
+"""By what a step asks for, what its process does."""
