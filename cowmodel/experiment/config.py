@@ -195,20 +195,26 @@ def check(raw: Document, where: str, folder: Path) -> Configuration:
         except ConfigError as error:
             wrong += str(error).splitlines()
     if not wrong:
-        wrong = _misfits(sections["machine"], sections["workload"])
+        wrong = _misfits(**sections)
     if wrong:
         raise located(where, wrong)
     return Configuration(raw, _digests(sections), **sections)
 
 
-def _misfits(machine: MachineTable, workload: Workload) -> list[str]:
+def _misfits(machine: MachineTable, workload: Workload, policy: PolicyTable, **_: object) -> list[str]:
     """Return the reasons why the tables, each right by itself, do not go together."""
     geometry = catalog.PAGINGS[machine.paging]
     try:
         check_memory(geometry, machine.memory)
     except ConfigError as problem:
         return [f"machine.{problem}"]
-    return [f"workload.{misfit}" for misfit in workload.misfits(geometry, machine.memory)]
+    wrong = workload.misfits(geometry, machine.memory)
+    try:
+        for backing in workload.backings() if not wrong else ():
+            backing.check_policy(catalog.POLICIES[policy.copying]())
+    except ConfigError as problem:
+        wrong.append(str(problem))
+    return [f"workload.{misfit}" for misfit in wrong]
 
 
 def _section(name: str, raw: Document, folder: Path) -> Parameters:

@@ -100,14 +100,20 @@ class Vma:
         written = self.written and not self.wiped
         return replace(self, locked=False, written=written, origin=Origin() if written else self.origin)
 
-    def joins(self, after: "Vma") -> bool:
-        """Return whether `after` is a part of the same mapping, next to it, with the same rights.
+    def absorbs(self, other: "Vma") -> bool:
+        """Return whether `other`, whose rights have changed, becomes one with this, next to it.
 
-        Mappings of huge pages are not joined again (Linux: VM_DONTEXPAND).
+        They are parts of one mapping, with the same rights; pages of its own that only the other has keep
+        them apart. Mappings of huge pages are not joined again (Linux: VM_DONTEXPAND).
+
+        References
+        ----------
+        Linux, is_mergeable_anon_vma, mm/vma.c.
         """
         names = ("origin", "writable", "locked", "inherited", "wiped")
-        same = all(getattr(self, name) == getattr(after, name) for name in names)
-        return same and self.end == after.first and self.level == 1
+        same = all(getattr(self, name) == getattr(other, name) for name in names)
+        meets = self.end == other.first or other.end == self.first
+        return same and meets and self.level == 1 and (self.written or not other.written)
 
     def part(self, first: int, end: int, leaf_pages: int) -> "Vma":
         """Return the part from `first` to `end`, which refers to the same object."""
@@ -189,7 +195,7 @@ class AddressSpace:
             inside = self._cut(vma, max(first, vma.first), min(end, vma.end), leaf_pages(vma.level))
             vars(inside).update(rights)
             yield inside
-            self._join(inside.first, inside.end)
+            self._join(inside)
 
     def _cut(self, vma: Vma, first: int, end: int, leaf_pages: int) -> Vma:
         """Make up to three mappings of one, of which one is first..end, and return that."""
@@ -202,15 +208,17 @@ class AddressSpace:
             vma.object.mappings += len(parts) - 1
         return parts[cuts.index(first)]
 
-    def _join(self, first: int, end: int) -> None:
-        """Make one of parts of a mapping with the same rights that meet in first..end or at its ends."""
-        for before, after in list(pairwise(self.vmas)):
-            if first <= after.first <= end and before.joins(after):
-                after.first, after.pages, after.offset = before.first, after.end - before.first, before.offset
-                after.written |= before.written
-                self.vmas.remove(before)
-                if after.object:
-                    after.object.mappings -= 1
+    def _join(self, changed: Vma) -> None:
+        """Make one of `changed` and the neighbours that absorb it."""
+        at = self.vmas.index(changed)
+        for vma in self.vmas[max(0, at - 1) : at + 2]:
+            if vma is not changed and vma.absorbs(changed):
+                self.vmas.remove(vma)
+                changed.offset = min(vma, changed, key=lambda part: part.first).offset
+                changed.first, changed.pages = min(vma.first, changed.first), vma.pages + changed.pages
+                changed.written |= vma.written
+                if changed.object:
+                    changed.object.mappings -= 1
 
     def gap(self, first: int, end: int) -> tuple[int, int]:
         """Return the end of the mapping before `first` and the start of the one from `end` on."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from cowmodel.errors import ConfigError
 from cowmodel.hardware.folios import LEAST_ORDER
 from cowmodel.hardware.paging import Geometry
+from cowmodel.kernel.choices import CopyPolicy
 from cowmodel.units import format_size, parse_size
 
 _HUGE_LEVEL = 2  # of the leaf that maps a transparent huge page
@@ -70,6 +71,19 @@ class Backing:
                     f"backing: {geometry.name} has no folio of {format_size(size)}; it has {known}"
                 )
         return tuple(sorted((allowed[size] for size in self.folio_bytes), reverse=True))
+
+    def check_policy(self, policy: CopyPolicy) -> None:
+        """Refuse a policy that large folios cannot be combined with.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if self.name in ("thp", "mthp") and policy.seeks_last_sharer():
+            raise ConfigError(
+                f"backing: expected 'base' or 'hugetlb SIZE', got {str(self)!r} with a policy that looks for"
+                " last sharers; which process shares a part of a large folio last is not known to a kernel"
+            )
 
     def alignment(self, geometry: Geometry) -> int:
         """Return to how many pages a mapping is aligned if nobody says where it is to be."""

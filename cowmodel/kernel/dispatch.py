@@ -38,7 +38,7 @@ from cowmodel.kernel.fault import Fault, Pending, replaced
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.reverse_map import flip_last_sharers
 from cowmodel.kernel.state import KernelState
-from cowmodel.kernel.work import NOTHING, Work, tables_work
+from cowmodel.kernel.work import NOTHING, Work
 
 _NOT_MARKS = ~np.uint64(ACCESSED | DIRTY)
 
@@ -90,15 +90,13 @@ def commit(kernel: KernelState, process: Process, pending: Pending) -> Fault:
     kernel.frames.hold_pending(-pages)
     if slot == NO_SLOT or ((entries ^ np.uint64(seen)) & _NOT_MARKS).any():
         kernel.frames.release(np.array([pfn]), pages)
+        table.deposit(-(kind == "thp_fill"))
         return Fault("late", work + Work(frees=1))
     entries[:] = with_frame(np.arange(pfn, pfn + pages, leaf), leaf_bits(level, write) | order << ORDER_SHIFT)
     if order:
         kernel.folios.add(entries, table.root)
     else:
         kernel.frames.share(np.array([pfn]))
-    if order and level > 1 and not seen:
-        table.deposit(1)
-        work += tables_work([0, 1])
     return Fault(kind, work + _let_go(kernel, process, pending) if seen else work)
 
 

@@ -126,14 +126,14 @@ def _map_block(
     demand = Counter({1: table.missing(level, here) + 1}) + Counter({leaf: int(write)})
     if not kernel.frames.has_room(demand):
         return None
-    made = table.grow(level, here)
+    tables = tables_work(table.grow(level, here)) + tables_work([0, 1])
+    table.deposit(1)
     if write:
-        work = filled(leaf * kernel.geometry.page_bytes) + tables_work(made)
+        work = filled(leaf * kernel.geometry.page_bytes) + tables
         return _take_whole(kernel, "thp_fill", work, vma, block)
     vma.written = True
-    table.deposit(1)
     kernel.arena.words[table.walk(block, level)] = ZERO_FRAME | LEAF | SPECIAL | LARGE | order_bits(leaf)
-    return Fault("thp_zero_map", Work(traps=1) + tables_work(made) + tables_work([0, 1]))
+    return Fault("thp_zero_map", Work(traps=1) + tables)
 
 
 def _take_whole(kernel: KernelState, kind: str, work: Work, vma: Vma, block: int, seen: int = 0) -> Pending:

@@ -24,7 +24,6 @@ from cowmodel.kernel.rights import protect
 from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import NOTHING, Work
 
-_NO_LAST = "the policy seeks last sharers of frames, and of a part of a large folio none is known"
 _LOWEST_BYTES = 1 << 40  # where mappings start, clear of null pointers and aligned to every leaf
 
 
@@ -44,10 +43,11 @@ class Memory(KernelState):
         Raises
         ------
         ConfigError
-            If the size is not positive, or the paging has no such leaf.
+            If the size is not positive, the paging has no such leaf, or the policy does not go with it.
         SimulationError
             If the place is taken, not aligned or outside the address space.
         """
+        backing.check_policy(self.policy)
         level = backing.level(self.geometry)
         leaf = self.geometry.leaf_pages(level)
         if size_bytes <= 0:
@@ -256,11 +256,8 @@ class Memory(KernelState):
         return own
 
     def _allow_folios(self, vma: Vma, backing: Backing) -> None:
-        """Let faults in `vma` fill the folios of its backing."""
-        orders = backing.orders(self.geometry)
-        if orders and (self.policy.seeks_last_sharer() or not vma.private):
-            reason = _NO_LAST if vma.private else "large folios are private memory here"
-            raise ConfigError(f"mmap: expected base or hugetlb pages, got {backing}; {reason}")
+        """Let faults in `vma` fill the folios of its backing; what is shared has single pages."""
+        orders = backing.orders(self.geometry) if vma.private else ()
         vma.orders = tuple(order for order in orders if order < self.geometry.shifts[2])
         vma.huge_level = 2 * (len(vma.orders) < len(orders))
 

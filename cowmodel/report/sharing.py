@@ -10,8 +10,10 @@ import networkx as nx
 import numpy as np
 from scipy import sparse
 
-from cowmodel.hardware.paging import Numbers
+from cowmodel.hardware.page_table import Run
+from cowmodel.hardware.paging import Numbers, frame_of
 from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.passes import pages_of
 from cowmodel.kernel.process import Process
 
 
@@ -36,20 +38,29 @@ def incidence(kernel: Kernel) -> tuple[list[Process], sparse.csr_array, Numbers]
     rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for row, process in enumerate(processes):
         for vma in process.memory.vmas:
-            (run,) = vma.runs()
-            for block in process.memory.page_table.blocks(run):
-                sizes[block.pfns] = kernel.geometry.leaf_bytes(vma.level)
-                rows.append(np.full(len(block.pfns), row))
-                columns.append(block.pfns)
+            for run in vma.runs():
+                pfns, leaf_bytes = _mapped(kernel, process, run)
+                sizes[pfns] = leaf_bytes
+                rows.append(np.full(len(pfns), row))
+                columns.append(pfns)
     where = np.concatenate(rows), np.concatenate(columns)
     ones = np.ones(len(where[0]), np.int64)
     return processes, sparse.csr_array((ones, where), shape=(len(processes), len(sizes))), sizes
 
 
+def _mapped(kernel: Kernel, process: Process, run: Run) -> tuple[Numbers, int]:
+    """Return the frames that the leafs of a run map, of folios each, int64[n], and the bytes of one."""
+    words = [block.entries[block.owned] for block in process.memory.page_table.blocks(run)]
+    leafs = np.concatenate([np.empty(0, np.uint64), *words])
+    if run.folios:
+        return frame_of(pages_of(leafs, kernel.geometry.leaf_pages(run.level))), kernel.geometry.page_bytes
+    return frame_of(leafs), kernel.geometry.leaf_bytes(run.level)
+
+
 def proportional_bytes(kernel: Kernel) -> dict[int, float]:
     """Return the PSS of each process alive, by pid; the sum is what they map together."""
     processes, entries, sizes = incidence(kernel)
-    shares = entries @ (sizes / np.maximum(kernel.frames.sharers, 1))
+    shares = entries @ (sizes / np.maximum(entries.sum(axis=0), 1))
     return {process.pid: float(share) for process, share in zip(processes, shares, strict=True)}
 
 

@@ -6,23 +6,20 @@ kernel learns is one more row there.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from cowmodel.errors import SegmentationFault, SimulationError
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.advice import ADVICE
-from cowmodel.kernel.backing import BASE, Backing
+from cowmodel.kernel.backing import Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
 from cowmodel.scenario import look
+from cowmodel.scenario.backings import backing
 from cowmodel.scenario.cast import Cast
 from cowmodel.scenario.fields import Row
 from cowmodel.scenario.setup import Setup
 from cowmodel.scenario.steps import PAGE_BYTES, Access, Map, Ranged, Scenario, Step
-
-HUGE_BYTES = 2 << 20
-HUGETLB = Backing("hugetlb", HUGE_BYTES)
 
 
 class ModelStage:
@@ -32,7 +29,6 @@ class ModelStage:
     ----------
     kernel : Kernel
     processes : dict of str to Process
-    settings : Settings
     works : Counter of Work
         What the step that is going on has taken so far.
     """
@@ -44,7 +40,6 @@ class ModelStage:
         self.processes: dict[str, Process] = {"P0": self.kernel.spawn()[0]}
         self.works: Counter[Work] = Counter()
         self._scenario, self._costs = scenario, setup.costs
-        self.settings = scenario.settings
 
     def act(self, steps: Sequence[Step], cast: Cast) -> list[Row]:
         """Carry out steps, those of a group one after the other.
@@ -67,6 +62,10 @@ class ModelStage:
     def smaps(self, proc: str, region: Map) -> Mapping[str, int]:
         """Return what `/proc/PID/smaps` would say of a region, in KiB."""
         return look.smaps(self.kernel, self.processes[proc], region)
+
+    def backing(self, region: Map) -> Backing:
+        """Return what a region is made of."""
+        return backing(region, self._scenario.settings)
 
     def _act(self, step: Step, cast: Cast) -> Row:
         if step.feature not in MODELLED:
@@ -111,17 +110,9 @@ class ModelStage:
             )
 
 
-def _map(stage: ModelStage, step: Map, cast: Cast, *, backing: Backing, shared: bool) -> None:
-    size_bytes = step.pages * PAGE_BYTES
-    process = stage.processes[step.proc]
-    stage.works[stage.kernel.mmap(process, size_bytes, backing, shared, step.first_page)[1]] += 1
-
-
-def _map_folios(stage: ModelStage, step: Map, cast: Cast) -> None:
-    """Map memory of folios of those sizes that are set; if nothing is set, of 2 MiB."""
-    sizes = {HUGE_BYTES: "inherit"} | dict(stage.settings.mthp)
-    used = tuple(size for size, when in sizes.items() if when != "never")
-    _map(stage, step, cast, backing=Backing("mthp", folio_bytes=used), shared=False)
+def _map(stage: ModelStage, step: Map, cast: Cast) -> None:
+    process, size_bytes, made_of = stage.processes[step.proc], step.pages * PAGE_BYTES, stage.backing(step)
+    stage.works[stage.kernel.mmap(process, size_bytes, made_of, not step.private, step.first_page)[1]] += 1
 
 
 def _access(stage: ModelStage, step: Access, cast: Cast) -> None:
@@ -195,12 +186,9 @@ def _stat(stage: ModelStage, step: Step, cast: Cast) -> None:
 
 _HIT = Work(hits=1)
 MODELLED: dict[str, Callable[..., None]] = {
-    "map anon page=4k": partial(_map, backing=BASE, shared=False),
-    "map anon page=thp": _map_folios,
-    "map anon page=mthp": _map_folios,
-    "map anon page=hugetlb": partial(_map, backing=HUGETLB, shared=False),
-    "map shared page=4k": partial(_map, backing=BASE, shared=True),
-    "map shared page=hugetlb": partial(_map, backing=HUGETLB, shared=True),
+    **{f"map anon page={page}": _map for page in ("4k", "thp", "mthp", "hugetlb")},
+    "map shared page=4k": _map,
+    "map shared page=hugetlb": _map,
     "touch": _access,
     "read": _access,
     "write": _access,

@@ -16,6 +16,7 @@ from cowmodel.hardware.paging import Numbers
 from cowmodel.scenario.patterns import Pattern
 
 PAGE_BYTES = 4096
+HUGE_BYTES = 2 << 20
 SLOT_BYTES = 512 << 30
 SLOTS = 160  # what is left of the lower half of 47 bits belongs to programs and stacks
 
@@ -206,6 +207,12 @@ class Settings:
     mthp: Mapping[int, str]
     hugepages: int | None
     files: Mapping[str, Backed]
+
+    @property
+    def folio_bytes(self) -> tuple[int, ...]:
+        """Sizes of folios that regions may have which ask for large ones; by default 2 MiB."""
+        sizes = {HUGE_BYTES: "inherit", **self.mthp}
+        return tuple(size for size, when in sizes.items() if when != "never")
 
 
 @dataclass(frozen=True)

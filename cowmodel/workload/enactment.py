@@ -16,9 +16,11 @@ from pydantic import Field
 
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.hardware.paging import Geometry
+from cowmodel.kernel.backing import Backing
 from cowmodel.program import Activity, Program
+from cowmodel.scenario.backings import backing
 from cowmodel.scenario.read import read_scenario, shipped
-from cowmodel.scenario.steps import PAGE_BYTES
+from cowmodel.scenario.steps import PAGE_BYTES, Map
 from cowmodel.workload.agenda import check_pool
 from cowmodel.workload.parameters import Read, problem
 from cowmodel.workload.stage import Stage, check_modelled
@@ -59,6 +61,11 @@ class Enactment(Workload):
         return [
             f"file: expected a paging with base pages of 4 KiB, which scenarios count, got {geometry.name}"
         ]
+
+    def backings(self) -> list[Backing]:
+        """Return what its regions are made of."""
+        scenario = read_scenario(self.file)
+        return [backing(step, scenario.settings) for step in scenario.steps if isinstance(step, Map)]
 
     def main(self, program: Program, streams: Streams) -> Activity:
         """Act as P0."""

@@ -6,7 +6,6 @@
 from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 import numpy as np
 
@@ -14,14 +13,12 @@ from cowmodel.errors import ConfigError, SegmentationFault
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.advice import ADVICE
-from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.process import Process
 from cowmodel.machine import Event, Machine
 from cowmodel.program import Activity, Main, Program
+from cowmodel.scenario.backings import backing
 from cowmodel.scenario.steps import PAGE_BYTES, Access, Map, Ranged, Scenario, Step
 from cowmodel.workload.agenda import WAIT, Act, turns
-
-HUGETLB = Backing("hugetlb", 2 << 20)
 
 
 class Stage:
@@ -29,6 +26,7 @@ class Stage:
 
     Attributes
     ----------
+    settings : Settings
     programs : dict of str to Program
         Those that were forked, by name.
     vmas : dict of int to Vma
@@ -36,6 +34,7 @@ class Stage:
     """
 
     def __init__(self, machine: Machine, scenario: Scenario) -> None:
+        self.settings = scenario.settings
         self.programs: dict[str, Program] = {}
         self.vmas: dict[int, Vma] = {}
         self._begins, self._left = list[Event](), list[int]()
@@ -91,11 +90,9 @@ def check_modelled(scenario: Scenario) -> None:
         )
 
 
-def _map(
-    stage: Stage, program: Program, step: Map, vma: None, *, backing: Backing, shared: bool = False
-) -> Activity:
-    size_bytes = step.pages * PAGE_BYTES
-    stage.vmas[step.number] = yield from program.mmap(size_bytes, backing, shared, step.first_page)
+def _map(stage: Stage, program: Program, step: Map, vma: None) -> Activity:
+    size_bytes, made_of = step.pages * PAGE_BYTES, backing(step, stage.settings)
+    stage.vmas[step.number] = yield from program.mmap(size_bytes, made_of, not step.private, step.first_page)
 
 
 def _access(stage: Stage, program: Program, step: Access, vma: Vma) -> Activity:
@@ -168,10 +165,9 @@ def _stat(stage: Stage, program: Program, step: Step, vma: None) -> Activity:
 
 
 VERBS: dict[str, Callable[..., Activity]] = {
-    "map anon page=4k": partial(_map, backing=BASE),
-    "map anon page=hugetlb": partial(_map, backing=HUGETLB),
-    "map shared page=4k": partial(_map, backing=BASE, shared=True),
-    "map shared page=hugetlb": partial(_map, backing=HUGETLB, shared=True),
+    **{f"map anon page={page}": _map for page in ("4k", "thp", "mthp", "hugetlb")},
+    "map shared page=4k": _map,
+    "map shared page=hugetlb": _map,
     **dict.fromkeys(("touch", "read", "write", "rmw"), _access),
     "munmap": _munmap,
     **{f"madvise {advice}": _madvise for advice in ADVICE},

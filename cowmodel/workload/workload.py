@@ -6,6 +6,7 @@ from pydantic import Field
 from cowmodel.errors import ConfigError
 from cowmodel.hardware.paging import Geometry, Numbers
 from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.backing import Backing
 from cowmodel.program import Activity, Program
 from cowmodel.units import format_size
 from cowmodel.workload.parameters import PageBacking, Parameters, Size
@@ -17,6 +18,10 @@ class Workload(Parameters):
 
     def misfits(self, geometry: Geometry, memory_bytes: int) -> list[str]:
         """Return, as `key: what`, the reasons why it cannot run on such a machine."""
+        return []
+
+    def backings(self) -> list[Backing]:
+        """Return what its memory is made of."""
         return []
 
     def main(self, program: Program, streams: Streams) -> Activity:
@@ -36,6 +41,10 @@ class BackedWorkload(Workload):
         except ConfigError as problem:
             return [str(problem)]
         return []
+
+    def backings(self) -> list[Backing]:
+        """Return what its memory is made of."""
+        return [self.backing]
 
 
 class HeapWorkload(BackedWorkload):

@@ -95,6 +95,15 @@ def test_a_negative_size_is_refused(config: Path, edit: Edit) -> None:
     ]
 
 
+def test_large_folios_with_a_policy_that_seeks_last_sharers_are_refused(config: Path, edit: Edit) -> None:
+    edit(config, 'backing = "base"', 'backing = "thp"')
+    edit(config, '"cow-flip"', '"cow-eager-flip"')
+    (line,) = complaints(config)
+    assert line.startswith(
+        "configs/tree.toml: workload.backing: expected 'base' or 'hugetlb SIZE', got 'thp'"
+    )
+
+
 def test_every_mistake_is_told_at_once(config: Path, edit: Edit) -> None:
     edit(config, "cores = 2", 'cores = "2"')
     edit(config, "children = 2", "children = 0")

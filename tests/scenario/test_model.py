@@ -137,7 +137,6 @@ def test_a_pool_that_would_be_empty_is_refused():
 @pytest.mark.parametrize(
     ("line", "feature"),
     [
-        ("map P0 B anon size=2m page=thp", "map anon page=thp"),
         ("madvise P0 A free", "madvise free"),
         ("vfork P0", "vfork"),
     ],

@@ -8,7 +8,7 @@ import pytest
 from cowmodel.catalog import PAGINGS
 from cowmodel.errors import OutOfMemory, SegmentationFault
 from cowmodel.kernel.address_space import Vma
-from cowmodel.kernel.backing import BASE
+from cowmodel.kernel.backing import BASE, THP
 from cowmodel.kernel.fault import KINDS, Pending
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
@@ -433,6 +433,16 @@ def test_every_fault_has_a_kind_that_is_listed():
         kernel.write(child, heap.last)
         kernel.fault(child, heap.last, write=True)  # of an access that is permitted by now
         seen |= parent.faults.keys() | child.faults.keys()
+
+    kernel, parent, heap = scene(pages=8, backing=THP, populated=False, frames=40)
+    kernel.read(parent, heap.first)
+    kernel.write(parent, heap.first)
+    kernel.write(parent, heap.last)
+    child, _ = kernel.fork(parent)
+    kernel.write(child, heap.first)
+    kernel.munmap(child, child.memory.vmas[0])
+    kernel.write(parent, heap.last)
+    seen |= parent.faults.keys() | child.faults.keys()
 
     assert {*seen, "late"} == set(KINDS)
 
