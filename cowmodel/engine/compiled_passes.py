@@ -21,6 +21,7 @@ class CompiledPasses(Passes):
 
     def __init__(self, arena: Arena, frames: FrameTable, folios: Folios) -> None:
         super().__init__(arena, frames, folios)
+        folios.rules = passes.map_parts, passes.unmap_parts
         geometry = arena.geometry
         self._tree = arena.flat, geometry.index_bits[0], np.array(geometry.shifts, np.uint64)
         self._memory = frames.sharers, frames.freed, frames.counters

@@ -17,6 +17,7 @@ All whole numbers are unsigned: an index that might be negative costs a check th
 import numpy as np
 
 from cowmodel.engine.jit import compiled, part, unsigned
+from cowmodel.hardware import folios
 from cowmodel.hardware.arena import FREED_ROWS, FRESH_ROW
 from cowmodel.hardware.frames import FREED, FRESH, PEAK, SHARERS, TABLES, USED
 from cowmodel.hardware.paging import (
@@ -287,3 +288,8 @@ def prune(words, bits, shifts, root, first, last, floor, ceiling, freed_rows, ro
                 rows[FREED_ROWS] += 1
                 gone[level] += 1
             page = after(shifts, level, page, length)
+
+
+# the rules of large folios, as they are written there
+_OF_FOLIOS = compiled("void(i4[::1], i8[::1], i8[::1], i8)")
+map_parts, unmap_parts = _OF_FOLIOS(folios.map_parts), _OF_FOLIOS(folios.unmap_parts)

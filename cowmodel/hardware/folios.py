@@ -17,17 +17,66 @@ References
 Linux, folio_add_return_large_mapcount and folio_sub_return_large_mapcount, include/linux/rmap.h (6.15).
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
 
 from cowmodel.hardware.frames import FrameTable
-from cowmodel.hardware.paging import LARGE, Numbers, Words, frame_of, order_of
+from cowmodel.hardware.paging import (
+    FRAME_MASK,
+    FRAME_SHIFT,
+    LARGE,
+    ORDER_MASK,
+    ORDER_SHIFT,
+    Numbers,
+    Words,
+    frame_of,
+    order_of,
+)
 from cowmodel.hardware.reserve import reserved
 
 LEAST_ORDER = 2  # Linux: the smallest folio of anonymous memory after a single page
-TOTAL, ENTIRE, SHARED = range(3)
-_OWNERS, _COUNTS = (3, 5), (4, 6)
-_FIELDS = 8
+TOTAL, ENTIRE, SHARED, OWNER, COUNT = range(5)
+SECOND = 2  # the second owner and its count come so much after the first
+FIELDS = 8
+
+Rule = Callable[[Any, Any, Any, int], None]
+
+
+def map_parts(records: Any, heads: Any, counts: Any, owner: int) -> None:
+    """Count entries more of folios: so many of each, of one address space."""
+    for at in range(len(heads)):
+        record, count = (heads[at] >> LEAST_ORDER) * FIELDS, counts[at]
+        records[record + TOTAL] += count
+        if records[record + OWNER] == owner:
+            records[record + COUNT] += count
+        elif records[record + SECOND + OWNER] == owner:
+            records[record + SECOND + COUNT] += count
+        elif not records[record + OWNER]:  # those who are not kept track of may map it
+            records[record + OWNER], records[record + COUNT] = owner, count
+            if records[record + TOTAL] != count:
+                records[record + SHARED] = 1
+        elif not records[record + SECOND + OWNER]:
+            records[record + SECOND + OWNER], records[record + SECOND + COUNT] = owner, count
+            records[record + SHARED] = 1
+
+
+def unmap_parts(records: Any, heads: Any, counts: Any, owner: int) -> None:
+    """Count entries less of folios: so many of each, of one address space; put what is left into `counts`."""
+    for at in range(len(heads)):
+        record, count = (heads[at] >> LEAST_ORDER) * FIELDS, counts[at]
+        total = records[record + TOTAL] - count
+        records[record + TOTAL] = counts[at] = total
+        place = record if records[record + OWNER] == owner else record + SECOND
+        if records[place + OWNER] == owner:
+            left = records[place + COUNT] - count
+            if left > 0:
+                records[place + COUNT] = left
+                continue
+            records[place + OWNER] = records[place + COUNT] = 0
+        if records[record + COUNT] == total or records[record + SECOND + COUNT] == total:
+            records[record + SHARED] = 0
 
 
 class Folios:
@@ -35,83 +84,64 @@ class Folios:
 
     Attributes
     ----------
-    records : int32[F, 8]
-        By head, shifted by `LEAST_ORDER`; all 0 for a folio that nothing maps.
+    records : int32[8 F]
+        Eight numbers a folio, by head, shifted by `LEAST_ORDER`; all 0 for one that nothing maps.
+    rules : (callable, callable)
+        `map_parts` and `unmap_parts`; an engine may put compiled ones in their place.
     """
 
     def __init__(self, frames: FrameTable) -> None:
         self._frames = frames
-        count = (frames.total >> LEAST_ORDER) + 1
-        self.records = reserved(count * _FIELDS, np.int32).reshape(count, _FIELDS)
+        self.records = reserved(((frames.total >> LEAST_ORDER) + 1) * FIELDS, np.int32)
+        self.rules: tuple[Rule, Rule] = map_parts, unmap_parts
 
     def add(self, words: Words, root: int) -> None:
         """Count entries more, uint64[n] of one level, of the address space with table `root`."""
         heads, counts, _ = self._count(words, 1)
-        record, owner = self.records[heads >> LEAST_ORDER], root + 1
-        record[:, TOTAL] += counts
-        known = (record[:, _OWNERS[0]] == owner) | (record[:, _OWNERS[1]] == owner)
-        for place, count in zip(_OWNERS, _COUNTS, strict=True):
-            takes = ~known & (record[:, place] == 0)
-            # the second place finds the first taken; the first may find those who are not kept track of
-            record[takes & ((place == _OWNERS[1]) | (record[:, TOTAL] != counts)), SHARED] = 1
-            record[takes, place] = owner
-            known |= takes
-            record[:, count] += np.where(record[:, place] == owner, counts, 0)
-        self.records[heads >> LEAST_ORDER] = record
+        self.rules[0](self.records, heads, counts, root + 1)
 
     def remove(self, words: Words, root: int) -> int:
         """Count entries less, uint64[n] of one level; return how many folios became free."""
         heads, counts, orders = self._count(words, -1)
-        record, owner = self.records[heads >> LEAST_ORDER], root + 1
-        record[:, TOTAL] -= counts
-        stays = np.zeros(len(heads), np.bool_)
-        for place, count in zip(_OWNERS, _COUNTS, strict=True):
-            record[:, count] -= np.where(record[:, place] == owner, counts, 0)
-            gone = (record[:, place] == owner) & (record[:, count] <= 0)
-            stays |= (record[:, place] == owner) & ~gone
-            record[gone, place] = record[gone, count] = 0
-        alone = (record[:, _COUNTS] == record[:, [TOTAL]]).any(axis=1)
-        record[~stays & alone, SHARED] = 0
-        self.records[heads >> LEAST_ORDER] = record
-        free = record[:, TOTAL] == 0
-        for order in np.unique(orders[free]).tolist():
+        self.rules[1](self.records, heads, counts, root + 1)
+        free = counts == 0
+        for order in set(orders[free].tolist()):
             self._frames.release(heads[free & (orders == order)], 1 << order)
-        return int(free.sum())
+        return int(np.count_nonzero(free))
 
     def total(self, word: int) -> int:
         """Return how many entries map the folio of an entry, or a part of it."""
-        return int(self._record(word)[TOTAL])
+        return int(self.records[_record(word) + TOTAL])
 
     def alone(self, word: int) -> bool:
         """Return whether the part that an entry maps may be written in place: nobody else maps the folio.
 
         One page that is left of it is not kept: the rest of the folio could not be freed.
         """
-        record = self._record(word)
-        return bool(record[TOTAL] > 1 and not record[SHARED])
+        record = _record(word)
+        return bool(self.records[record + TOTAL] > 1 and not self.records[record + SHARED])
 
     def sharers(self, words: Words) -> Numbers:
         """Return how many entries map the page that each of `words`, of level 1, maps, int64[n]."""
         pfns, orders = frame_of(words), order_of(words)
-        whole = self.records[self._heads(pfns, orders) >> LEAST_ORDER, ENTIRE]
+        whole = self.records[((pfns >> orders << orders) >> LEAST_ORDER) * FIELDS + ENTIRE]
         return self._frames.sharers[pfns].astype(np.int64) + np.where(orders > 0, whole, 0)
 
-    def _record(self, word: int) -> NDArray[np.int32]:
-        words = np.array([word], np.uint64)
-        head = self._heads(frame_of(words), order_of(words))[0]
-        record: NDArray[np.int32] = self.records[head >> LEAST_ORDER]
-        return record
+    def _count(self, words: Words, sign: int) -> tuple[Numbers, Numbers, Numbers]:
+        """Count parts, or whole folios, for themselves.
 
-    def _count(self, words: Words, sign: int) -> tuple[Numbers, NDArray[np.int32], Numbers]:
-        """Count parts, or whole folios, for themselves; return heads, entries of each, and orders."""
+        Return the heads of folios, how many of `words` in a row map each, and their orders.
+        """
         pfns, orders = frame_of(words), order_of(words)
         if len(words) and words[0] & np.uint64(LARGE):
-            self.records[pfns >> LEAST_ORDER, ENTIRE] += sign
+            self.records[(pfns >> LEAST_ORDER) * FIELDS + ENTIRE] += sign
         else:
             self._frames.sharers[pfns] += sign
-        heads, first, counts = np.unique(self._heads(pfns, orders), return_index=True, return_counts=True)
-        return heads, counts.astype(np.int32), orders[first]
+        heads = pfns >> orders << orders
+        starts = np.flatnonzero(np.diff(heads, prepend=-1))
+        return heads[starts], np.diff(starts, append=len(heads)), orders[starts]
 
-    @staticmethod
-    def _heads(pfns: Numbers, orders: Numbers) -> Numbers:
-        return pfns >> orders << orders
+
+def _record(word: int) -> int:
+    order = (word & ORDER_MASK) >> ORDER_SHIFT
+    return ((word & FRAME_MASK) >> FRAME_SHIFT >> order << order >> LEAST_ORDER) * FIELDS

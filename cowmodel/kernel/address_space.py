@@ -211,14 +211,13 @@ class AddressSpace:
     def _join(self, changed: Vma) -> None:
         """Make one of `changed` and the neighbours that absorb it."""
         at = self.vmas.index(changed)
-        for vma in self.vmas[max(0, at - 1) : at + 2]:
-            if vma is not changed and vma.absorbs(changed):
-                self.vmas.remove(vma)
-                changed.offset = min(vma, changed, key=lambda part: part.first).offset
-                changed.first, changed.pages = min(vma.first, changed.first), vma.pages + changed.pages
-                changed.written |= vma.written
-                if changed.object:
-                    changed.object.mappings -= 1
+        for vma in [vma for vma in self.vmas[max(0, at - 1) : at + 2] if vma.absorbs(changed)]:
+            self.vmas.remove(vma)
+            changed.offset = min(vma, changed, key=lambda part: part.first).offset
+            changed.first, changed.pages = min(vma.first, changed.first), vma.pages + changed.pages
+            changed.written |= vma.written
+            if changed.object:
+                changed.object.mappings -= 1
 
     def gap(self, first: int, end: int) -> tuple[int, int]:
         """Return the end of the mapping before `first` and the start of the one from `end` on."""

@@ -3,8 +3,6 @@
 A verb that raises has changed nothing.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from cowmodel.errors import ConfigError, SegmentationFault, SimulationError
@@ -143,9 +141,8 @@ class Memory(KernelState):
         if not vma.writable:
             raise SegmentationFault(f"process {process.pid} populates pages that it may not write")
         if vma.folios:
-            return self._fill_folios(
-                process, vma, range(vma.first, vma.end) if vpns is None else vpns.tolist()
-            )
+            every = np.arange(vma.first, vma.end) if vpns is None else np.unique(vpns)
+            return self._fill_folios(process, vma, every)
         if vpns is None and vma.private:
             work = populate_whole(self, process.memory, vma)
         else:
@@ -234,15 +231,16 @@ class Memory(KernelState):
         empty = process.memory.page_table.entries(heads, vma.level) == 0
         return cached.fill(self, process.memory, vma, heads[empty])
 
-    def _fill_folios(self, process: Process, vma: Vma, vpns: Iterable[int]) -> Work:
-        """Write to those pages that have no entry when it is their turn."""
-        work, table, block = NOTHING, process.memory.page_table, range(0)
-        for vpn in vpns:
-            if vpn not in block and not table.maps(vpn):
+    def _fill_folios(self, process: Process, vma: Vma, vpns: Numbers) -> Work:
+        """Write to those pages, which rise, that have no entry when it is their turn."""
+        work, at, table = NOTHING, 0, process.memory.page_table
+        while at < len(vpns):
+            vpn, pages = int(vpns[at]), 1
+            if not table.maps(vpn):
                 fault = self.fault(process, vpn, write=True)
                 work += fault.work
                 pages = fault.work.zeroed_bytes // self.geometry.page_bytes
-                block = range(vpn & -pages, (vpn & -pages) + pages)
+            at = int(np.searchsorted(vpns, (vpn & -pages) + pages))
         return work
 
     def _own(self, process: Process, vma: Vma) -> Vma:
