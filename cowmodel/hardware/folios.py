@@ -138,8 +138,8 @@ class Folios:
         else:
             self._frames.sharers[pfns] += sign
         heads = pfns >> orders << orders
-        starts = np.flatnonzero(np.diff(heads, prepend=-1))
-        return heads[starts], np.diff(starts, append=len(heads)), orders[starts]
+        starts = np.flatnonzero(np.concatenate(([True], heads[1:] != heads[:-1]))[: len(heads)])
+        return heads[starts], np.concatenate((starts[1:], [len(heads)])) - starts, orders[starts]
 
 
 def _record(word: int) -> int:

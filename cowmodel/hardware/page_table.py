@@ -168,6 +168,8 @@ class PageTable:
     def missing(self, level: int, vpns: Numbers) -> int:
         """Return how many tables, down to `level`, `vpns`, which rise, lack."""
         lacking = 0
+        if len(vpns) == 1 and self.walk(int(vpns[0]), level) != NO_SLOT:  # most often
+            return 0
         for lower in range(self._geometry.top - 1, level - 1, -1):
             starts = self._starts(vpns, lower)
             lacking += int((self.slots(starts, lower) == NO_SLOT).sum())
@@ -176,6 +178,8 @@ class PageTable:
     def grow(self, level: int, vpns: Numbers) -> list[int]:
         """Make the tables down to `level` that `vpns`, which rise, lack; return how many of each level."""
         made = [0] * len(self.tables)
+        if len(vpns) == 1 and self.walk(int(vpns[0]), level) != NO_SLOT:
+            return made
         for lower in range(self._geometry.top - 1, level - 1, -1):
             slots = self.slots(self._starts(vpns, lower), lower + 1)
             words = self._arena.flat
