@@ -9,6 +9,7 @@ from cowmodel.hardware.paging import PAGINGS
 from cowmodel.kernel.choices import CopyPolicy
 from cowmodel.machine import EngineMaker
 from cowmodel.policy.copying import CopyOnWrite, EagerCopy, EagerFlip, LastSharerFlip
+from cowmodel.policy.eras import ERAS
 from cowmodel.workload.enactment import Enactment
 from cowmodel.workload.fork_exec import ForkExec
 from cowmodel.workload.fork_tree import ForkTree
@@ -18,7 +19,7 @@ from cowmodel.workload.replay import Replay
 from cowmodel.workload.snapshot_server import SnapshotServer
 from cowmodel.workload.workload import Workload
 
-__all__ = ["COSTS", "ENGINES", "LOCALITIES", "PAGINGS", "POLICIES", "WORKLOADS"]
+__all__ = ["COSTS", "ENGINES", "ERAS", "LOCALITIES", "PAGINGS", "POLICIES", "WORKLOADS"]
 
 POLICIES: dict[str, type[CopyPolicy]] = {
     "eager": EagerCopy,

@@ -23,7 +23,7 @@ settings_option = click.option(
     "settings",
     multiple=True,
     metavar="PATH=VALUE",
-    help="Change the modelled machine: policy.copy, machine.costs, machine.paging, machine.memory.",
+    help="Change the modelled machine: policy.copy, kernel.era, machine.costs, machine.paging, machine.memory.",
 )
 
 

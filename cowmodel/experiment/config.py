@@ -103,6 +103,14 @@ class PolicyTable(Parameters):
     copying: Annotated[str, Listed("a name from `cowmodel list policies`", "POLICIES")] = Field(alias="copy")
 
 
+class KernelTable(Parameters):
+    """Whose rules the kernel follows."""
+
+    era: Annotated[str, Listed("a name from `cowmodel list eras`", "ERAS")] = Field(
+        "linux-6.18", description="the version of Linux whose rules it follows"
+    )
+
+
 class RunTable(Parameters):
     """How a run is made and what it records."""
 
@@ -134,13 +142,19 @@ class Configuration:
     document: Document
     inputs: dict[str, str]
     machine: MachineTable
+    kernel: KernelTable
     policy: PolicyTable
     workload: Workload
     run: RunTable
 
 
-SECTIONS: dict[str, type[Parameters]] = {"machine": MachineTable, "policy": PolicyTable, "run": RunTable}
-TABLES = ("machine", "policy", "workload", "run")
+SECTIONS: dict[str, type[Parameters]] = {
+    "machine": MachineTable,
+    "kernel": KernelTable,
+    "policy": PolicyTable,
+    "run": RunTable,
+}
+TABLES = ("machine", "kernel", "policy", "workload", "run")
 OPTIONAL = tuple(
     f"{section}.{key}"
     for section, model in SECTIONS.items()
@@ -219,9 +233,10 @@ def _misfits(machine: MachineTable, workload: Workload, policy: PolicyTable, **_
 
 def _section(name: str, raw: Document, folder: Path) -> Parameters:
     """Check one table of a configuration."""
-    if name not in raw:
+    optional = name in SECTIONS and not any(f.is_required() for f in SECTIONS[name].model_fields.values())
+    if name not in raw and not optional:
         raise ConfigError(f"{name}: missing; expected a table [{name}]")
-    table = raw[name]
+    table = raw.get(name, {})
     if not isinstance(table, dict):
         raise ConfigError(f"{name}: expected a table [{name}], got {table!r}")
     if name in SECTIONS:

@@ -12,7 +12,7 @@ from cowmodel.engine.contention import Contention
 from cowmodel.errors import SimulationError
 from cowmodel.experiment.config import Configuration
 from cowmodel.hardware.tlb import TlbGeometry
-from cowmodel.kernel.fault import COPY, FLIP, KINDS
+from cowmodel.kernel.fault import KINDS
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.work import OF_TLBS, Work
 from cowmodel.machine import Machine
@@ -79,7 +79,9 @@ def build(configuration: Configuration) -> Machine:
     policy = catalog.POLICIES[configuration.policy.copying]()
     costs = load_preset(hardware.costs)
     return Machine(
-        Kernel(catalog.PAGINGS[hardware.paging], hardware.memory, policy),
+        Kernel(
+            catalog.PAGINGS[hardware.paging], hardware.memory, policy, catalog.ERAS[configuration.kernel.era]
+        ),
         costs,
         catalog.ENGINES[hardware.engine],
         hardware.cores,
@@ -97,8 +99,8 @@ def summarise(machine: Machine, records: Records) -> dict[str, Any]:
     kinds, costs, work = _faults(machine, records)
     idle = () if machine.tlb else OF_TLBS
     everywhere = sum((process.faults for process in machine.kernel.everyone), Counter[str]())  # in verbs too
-    copies = sum(everywhere[kind] for kind in COPY), sum(row.allocations for row in forks)
-    flips = sum(everywhere[kind] for kind in FLIP)
+    copies = sum(everywhere[kind] for kind in COPIES), sum(row.allocations for row in forks)
+    flips = sum(everywhere[kind] for kind in FLIPS)
     copied = {
         "by_faults": sum(process.copied_bytes for process in machine.kernel.everyone),
         "by_forks": sum(row.copied_bytes for row in forks),

@@ -113,13 +113,17 @@ class Folios:
         """Return how many entries map the folio of an entry, or a part of it."""
         return int(self.records[_record(word) + TOTAL])
 
-    def alone(self, word: int) -> bool:
-        """Return whether the part that an entry maps may be written in place: nobody else maps the folio.
+    def shared(self, word: int) -> bool:
+        """Return whether others may map the folio of an entry than one address space."""
+        return bool(self.records[_record(word) + SHARED])
 
-        One page that is left of it is not kept: the rest of the folio could not be freed.
-        """
-        record = _record(word)
-        return bool(self.records[record + TOTAL] > 1 and not self.records[record + SHARED])
+    def most_mapped(self, word: int) -> int:
+        """Return how many entries map the page of an entry's folio that most do."""
+        order = (word & ORDER_MASK) >> ORDER_SHIFT
+        head = _record(word) // FIELDS << LEAST_ORDER
+        return int(
+            self._frames.sharers[head : head + (1 << order)].max() + self.records[_record(word) + ENTIRE]
+        )
 
     def sharers(self, words: Words) -> Numbers:
         """Return how many entries map the page that each of `words`, of level 1, maps, int64[n]."""

@@ -46,5 +46,6 @@ def _drop(kernel: KernelState, space: AddressSpace, first: int, end: int) -> Wor
     for vma in space.overlapping(first, end):
         start, stop = max(first, vma.first), min(end, vma.end)
         work += drop_entries(kernel, space, vma, start, stop)
-        space.page_table.prune(start, stop - 1, start, stop, highest=1)
+        if kernel.era.tables_freed:
+            space.page_table.prune(start, stop - 1, start, stop, highest=1)
     return work + Work(mappings=1) + kernel.forget(space, heads if work.drops else heads[:0])

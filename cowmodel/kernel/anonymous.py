@@ -60,5 +60,5 @@ def write_protected(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault
 def _sharers(kernel: KernelState, word: int, pfn: int) -> int:
     """Return how many entries map a frame, as far as a write asks; of a part of a folio 1 or more."""
     if word & ORDER_MASK:
-        return 1 if kernel.folios.alone(word) else max(2, kernel.folios.total(word))
+        return 1 if kernel.era.alone(kernel.folios, word) else max(2, kernel.folios.total(word))
     return int(kernel.frames.sharers[pfn])

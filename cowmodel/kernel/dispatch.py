@@ -103,11 +103,11 @@ def commit(kernel: KernelState, process: Process, pending: Pending) -> Fault:
 def _let_go(kernel: KernelState, process: Process, pending: Pending) -> Work:
     """Forget the entry that was replaced; its frame has a sharer less."""
     space, old, leaf = process.memory, np.array([pending.seen], np.uint64), pending.vma.level
-    if pending.level > 1 and pending.order:  # the huge zero page
+    frees, flipped = 0, NOTHING
+    if pending.level > 1 and pending.order and pending.seen & SPECIAL:
         kernel.tlbs.flush(space.page_table.root)
         return Work(flushes=1, shootdowns=space.other_cores)
     kernel.tlbs.drop(space.page_table.root, np.array([pending.vpn]))
-    frees, flipped = 0, NOTHING
     if pending.seen & ORDER_MASK:
         frees = kernel.folios.remove(old, space.page_table.root)
     elif not pending.seen & SPECIAL:

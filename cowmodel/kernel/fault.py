@@ -21,7 +21,8 @@ FILL, COPY, FLIP = (
     ("cow_copy", "htlb_copy"),
     ("cow_reuse", "htlb_reuse"),
 )
-LARGE_FOLIOS = ("thp_fill", "thp_zero_map", "thp_zero_replace", "thp_reuse", "thp_split_copy")
+LARGE_FOLIOS = ("thp_fill", "thp_zero_map", "thp_zero_replace", "thp_reuse", "thp_split_copy", "thp_copy")
+COPIES, FLIPS = (*COPY, "thp_split_copy", "thp_copy"), (*FLIP, "thp_reuse")
 KINDS = ("spurious", "late", "zero_map", "zero_replace", "shared_map", *FILL, *COPY, *FLIP, *LARGE_FOLIOS)
 
 FLIPPED = Work(traps=1, flips=1)

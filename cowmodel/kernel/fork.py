@@ -27,13 +27,14 @@ def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace,
     OutOfMemory
         If the tables, and with an eager policy the frames, do not fit; nothing has changed then.
     """
-    written = [vma for vma in parent.vmas if vma.written and vma.inherited and not vma.wiped]
+    inherited = [vma for vma in parent.vmas if vma.inherited]
+    written = [vma for vma in inherited if vma.written and not vma.wiped]
     kernel.frames.require(_demand(kernel, parent, written))
     written.sort(key=lambda vma: vma.level, reverse=True)  # the order in which room was asked for
     parent.family.changes += 1
     kernel.tlbs.flush(parent.page_table.root)
     child = AddressSpace(PageTable(kernel.arena), parent.family)
-    child.vmas = [vma.duplicate() for vma in parent.vmas if vma.inherited]
+    child.vmas = [vma.duplicate() for vma in inherited]
     work = Work(forks=1, flushes=1, shootdowns=parent.other_cores, vmas=len(child.vmas), pgd_tables=1)
     for vma in written:
         work += _copy_tables(kernel, parent.page_table, child.page_table, vma)

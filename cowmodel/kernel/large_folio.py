@@ -59,13 +59,15 @@ def write_protected(
     """
     entry, leaf = kernel.arena.flat[slot : slot + 1], kernel.geometry.leaf_pages(vma.huge_level)
     word, block = int(entry[0]), vpn & -leaf
+    whole_bytes, has_room = leaf * kernel.geometry.page_bytes, kernel.frames.has_room({leaf: 1})
     if word & SPECIAL:
-        if kernel.frames.has_room({leaf: 1}):
-            work = filled(leaf * kernel.geometry.page_bytes)
-            return _take_whole(kernel, "thp_zero_replace", work, vma, block, seen=word)
-    elif kernel.policy.at_write(kernel.folios.total(word)) is AtWrite.FLIP:
+        if has_room and not kernel.era.huge_zero_split:
+            return _take_whole(kernel, "thp_zero_replace", filled(whole_bytes), vma, block, seen=word)
+    elif kernel.policy.at_write(kernel.era.huge_sharers(kernel.folios, word)) is AtWrite.FLIP:
         entry[:] = make_writable(entry)
         return Fault("thp_reuse", FLIPPED)
+    elif has_room and kernel.era.huge_copied_whole:
+        return _take_whole(kernel, "thp_copy", copied(whole_bytes), vma, block, seen=word)
     kernel.frames.require({1: 1})
     work = split(kernel, space, vpn) + copied(kernel.geometry.page_bytes)
     seen = int(kernel.arena.flat[space.page_table.walk(vpn)])

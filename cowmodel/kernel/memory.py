@@ -256,8 +256,9 @@ class Memory(KernelState):
     def _allow_folios(self, vma: Vma, backing: Backing) -> None:
         """Let faults in `vma` fill the folios of its backing; what is shared has single pages."""
         orders = backing.orders(self.geometry) if vma.private else ()
-        vma.orders = tuple(order for order in orders if order < self.geometry.shifts[2])
-        vma.huge_level = 2 * (len(vma.orders) < len(orders))
+        smaller = tuple(order for order in orders if order < self.geometry.shifts[2])
+        vma.huge_level = 2 * (len(smaller) < len(orders))
+        vma.orders = smaller if self.era.folio_sizes else ()
 
     def _place(self, space: AddressSpace, backing: Backing) -> int:
         leaf = backing.alignment(self.geometry)

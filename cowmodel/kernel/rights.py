@@ -32,7 +32,7 @@ def protect(
     changed, locked = list[Numbers](), list[tuple[int, int]]()
     work = split_ends(kernel, space, first, end, writable=writable)
     for vma in space.change(first, end, kernel.geometry.leaf_pages, writable=writable):
-        rule = guard if not writable else _given_back(vma)
+        rule = guard if not writable else _given_back(kernel, vma)
         if writable and vma.locked and vma.private:
             locked.append((vma.first, vma.end))
         for run in vma.runs():
@@ -53,10 +53,10 @@ def change_entries(
     return pages
 
 
-def _given_back(vma: Vma) -> Callable[[Words], Words]:
+def _given_back(kernel: KernelState, vma: Vma) -> Callable[[Words], Words]:
     """Return what becomes of guarded entries of `vma`."""
     if not vma.private:  # nothing is copied there: all are writable at once
         return lambda words: unguard(words | np.where(words, np.uint64(EXCLUSIVE), np.uint64(0)))
-    if vma.level > 1:  # Linux looks at sharers in a fault alone
+    if vma.level > 1 or not kernel.era.rights_restored:  # sharers are looked at in a fault alone
         return lambda words: words & ~np.uint64(GUARDED | EXCLUSIVE)
     return unguard

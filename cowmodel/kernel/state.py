@@ -8,11 +8,13 @@ from cowmodel.hardware.paging import Geometry, Numbers
 from cowmodel.hardware.tlb import NoTlbs
 from cowmodel.kernel.address_space import AddressSpace
 from cowmodel.kernel.choices import CopyPolicy
+from cowmodel.kernel.era import Era
 from cowmodel.kernel.passes import Passes
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import NOTHING, Work
 from cowmodel.units import format_size
 
+LATEST = Era()
 FLUSH_CEILING = 33  # Linux: tlb_single_page_flush_ceiling; more pages are cheaper to flush all at once
 
 
@@ -25,6 +27,7 @@ class KernelState:
     memory_bytes : int
         Physical memory; one frame of it is the kernel's zero frame.
     policy : CopyPolicy
+    era : Era
 
     Attributes
     ----------
@@ -43,9 +46,9 @@ class KernelState:
         Bytes that accesses of all of them have written.
     """
 
-    def __init__(self, geometry: Geometry, memory_bytes: int, policy: CopyPolicy) -> None:
+    def __init__(self, geometry: Geometry, memory_bytes: int, policy: CopyPolicy, era: Era = LATEST) -> None:
         check_memory(geometry, memory_bytes)
-        self.geometry, self.policy = geometry, policy
+        self.geometry, self.policy, self.era = geometry, policy, era
         self.frames = FrameTable(memory_bytes // geometry.page_bytes - 1)
         self.arena = Arena(geometry, self.frames)
         self.folios = Folios(self.frames)

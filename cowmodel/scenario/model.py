@@ -36,7 +36,7 @@ class ModelStage:
     tells_frames = True
 
     def __init__(self, scenario: Scenario, setup: Setup) -> None:
-        self.kernel = Kernel(setup.geometry, setup.memory_bytes, setup.policy)
+        self.kernel = Kernel(setup.geometry, setup.memory_bytes, setup.policy, setup.era)
         self.processes: dict[str, Process] = {"P0": self.kernel.spawn()[0]}
         self.works: Counter[Work] = Counter()
         self._scenario, self._costs = scenario, setup.costs

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cowmodel.catalog import COSTS, PAGINGS, POLICIES
+from cowmodel.catalog import COSTS, ERAS, PAGINGS, POLICIES
 from cowmodel.cost.model import CostModel, load_preset
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.hardware.paging import Geometry
 from cowmodel.kernel.choices import CopyPolicy
+from cowmodel.kernel.era import Era
 from cowmodel.policy.copying import LastSharerFlip
 from cowmodel.scenario.steps import PAGE_BYTES
 from cowmodel.units import parse_size
@@ -22,6 +23,7 @@ class Setup:
     geometry: Geometry
     memory_bytes: int
     policy: CopyPolicy
+    era: Era
     costs: CostModel
 
 
@@ -39,7 +41,9 @@ def setup(settings: Mapping[str, object]) -> Setup:
     """
     if unknown := [path for path in settings if path not in SETTINGS]:
         raise ConfigError("\n".join(suggest(f"--set {path}", path, SETTINGS) for path in unknown))
-    usual = Setup(PAGINGS["x86-64"], 64 << 30, LastSharerFlip(), load_preset(COSTS["vm-linux6.18"]))
+    usual = Setup(
+        PAGINGS["x86-64"], 64 << 30, LastSharerFlip(), ERAS["linux-6.18"], load_preset(COSTS["vm-linux6.18"])
+    )
     changes = dict(SETTINGS[path](path, str(value)) for path, value in settings.items())
     return replace(usual, **changes)
 
@@ -59,6 +63,10 @@ def _policy(path: str, name: str) -> tuple[str, Any]:
     return "policy", _found(path, name, POLICIES)()
 
 
+def _era(path: str, name: str) -> tuple[str, Any]:
+    return "era", _found(path, name, ERAS)
+
+
 def _costs(path: str, name: str) -> tuple[str, Any]:
     file = Path(name) if name.endswith(".toml") else _found(path, name, COSTS)
     return "costs", load_preset(file)
@@ -72,6 +80,7 @@ def _found(path: str, name: str, shelf: Mapping[str, Any]) -> Any:
 
 SETTINGS: dict[str, Callable[[str, str], tuple[str, Any]]] = {
     "policy.copy": _policy,
+    "kernel.era": _era,
     "machine.costs": _costs,
     "machine.paging": _geometry,
     "machine.memory": _memory,
