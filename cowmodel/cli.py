@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cowmodel.experiment.run import Outcome
     from cowmodel.experiment.store import PlannedRun
 
-SHELVES = ("pagings", "policies", "costs", "workloads", "engines")
+SHELVES = ("pagings", "policies", "eras", "costs", "workloads", "engines")
 
 
 class Commands(click.Group):

@@ -12,7 +12,7 @@ from cowmodel.engine.contention import Contention
 from cowmodel.errors import SimulationError
 from cowmodel.experiment.config import Configuration
 from cowmodel.hardware.tlb import TlbGeometry
-from cowmodel.kernel.fault import KINDS
+from cowmodel.kernel.fault import COPIES, FLIPS, KINDS
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.work import OF_TLBS, Work
 from cowmodel.machine import Machine
@@ -75,13 +75,11 @@ def simulate(configuration: Configuration, replication: int) -> Outcome:
 
 def build(configuration: Configuration) -> Machine:
     """Return the machine that `configuration` describes, with nothing running on it."""
-    hardware = configuration.machine
+    hardware, era = configuration.machine, catalog.ERAS[configuration.kernel.era]
     policy = catalog.POLICIES[configuration.policy.copying]()
     costs = load_preset(hardware.costs)
     return Machine(
-        Kernel(
-            catalog.PAGINGS[hardware.paging], hardware.memory, policy, catalog.ERAS[configuration.kernel.era]
-        ),
+        Kernel(catalog.PAGINGS[hardware.paging], hardware.memory, policy, era),
         costs,
         catalog.ENGINES[hardware.engine],
         hardware.cores,
