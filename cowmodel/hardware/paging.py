@@ -32,6 +32,7 @@ GLOBAL = 1 << 8
 SPECIAL = 1 << 9  # software: a frame without sharers, here the zero frame
 EXCLUSIVE = 1 << 10  # software: of a guarded entry, the frame is its owner's alone
 SOFT_DIRTY = 1 << 11  # software
+CACHED = 1 << 56  # software: the frame is an object's, not the mapping's own
 GUARDED = 1 << 57  # software: the rights of the mapping forbid to write
 SAVED_DIRTY = 1 << 58  # software: was dirty when it lost WRITE (Linux 6.6 and later)
 NO_EXECUTE = 1 << 63

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from cowmodel.hardware.page_table import PageTable
+from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.memory_object import MemoryObject
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ class Vma:
         same = all(getattr(self, name) == getattr(after, name) for name in names)
         return same and self.end == after.first and self.level == 1
 
+    def places(self, heads: Numbers, leaf_pages: int = 1) -> Numbers:
+        """Return which leafs of the object are at pages `heads`."""
+        return self.offset + (heads - self.first) // leaf_pages
+
     def part(self, first: int, end: int, leaf_pages: int) -> "Vma":
         """Return the part from `first` to `end`, which refers to the same object."""
         shift = (first - self.first) // leaf_pages
@@ -101,7 +106,7 @@ class Vma:
 
 @dataclass(eq=False)
 class Family:
-    """Address spaces that forks made from one: no others can map the same frames.
+    """Address spaces that forks made from one: no others can map the same frames, but those of files.
 
     Attributes
     ----------

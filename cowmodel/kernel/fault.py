@@ -21,7 +21,8 @@ FILL, COPY, FLIP = (
     ("cow_copy", "htlb_copy"),
     ("cow_reuse", "htlb_reuse"),
 )
-KINDS = ("spurious", "late", "zero_map", "zero_replace", "shared_map", *FILL, *COPY, *FLIP)
+OF_OBJECTS = ("shared_map", "shared_upgrade", "file_map", "file_cow")
+KINDS = ("spurious", "late", "zero_map", "zero_replace", *OF_OBJECTS, *FILL, *COPY, *FLIP)
 
 FLIPPED = Work(traps=1, flips=1)
 

@@ -16,10 +16,12 @@ from cowmodel.hardware.frames import FrameTable
 from cowmodel.hardware.page_table import Block, PageTable
 from cowmodel.hardware.paging import (
     ACCESSED,
+    CACHED,
     EXCLUSIVE,
     LARGE,
     Numbers,
     Words,
+    frame_of,
     leaf_bits,
     with_frame,
     write_protect,
@@ -88,12 +90,17 @@ class Passes:
         """Give the child frames of its own; return the entries that it got, and the leafs this took.
 
         parent [present, write] sharers 1  ->  the same; child [present, write] a new frame, sharers 1
+
+        What an object holds is shared.
         """
         entries, copied, leaf = 0, 0, self._arena.geometry.leaf_pages(level)
         for block in parent.blocks(level, first, last):
-            new = self._frames.allocate(int(np.count_nonzero(block.owned)), leaf)
+            held = block.entries & np.uint64(CACHED) != 0
+            own = block.owned & ~held
+            self._frames.share(frame_of(block.entries[held]))
+            new = self._frames.allocate(int(np.count_nonzero(own)), leaf)
             self._frames.share(new)
-            block.entries[block.owned] = with_frame(new, leaf_bits(level, write=True))
+            block.entries[own] = with_frame(new, leaf_bits(level, write=True))
             entries += self._put(child, level, block, block.entries)
             copied += len(new)
         return entries, copied

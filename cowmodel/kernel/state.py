@@ -7,6 +7,7 @@ from cowmodel.hardware.paging import Geometry, Numbers
 from cowmodel.hardware.tlb import NoTlbs
 from cowmodel.kernel.address_space import AddressSpace
 from cowmodel.kernel.choices import CopyPolicy
+from cowmodel.kernel.memory_object import MemoryObject
 from cowmodel.kernel.passes import Passes
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import NOTHING, Work
@@ -33,6 +34,8 @@ class KernelState:
         How runs of entries are handled; an engine may put faster ones in their place.
     tlbs : NoTlbs
         Of the cores, which are told when a translation is no longer true; a machine may put real ones here.
+    files : list of MemoryObject
+        Those that are in the page cache.
     processes : dict of int to Process
         By pid; exited ones stay until their parent has waited for them.
     everyone : list of Process
@@ -48,6 +51,7 @@ class KernelState:
         self.arena = Arena(geometry, self.frames)
         self.passes = Passes(self.arena, self.frames)
         self.tlbs = NoTlbs()
+        self.files: list[MemoryObject] = []
         self.processes: dict[int, Process] = {}
         self.everyone: list[Process] = []
         self.written_bytes = 0

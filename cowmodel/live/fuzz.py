@@ -15,13 +15,22 @@ from cowmodel.live.compare import Comparison, compare
 from cowmodel.scenario.read import parse
 from cowmodel.scenario.setup import Setup
 
-BACKINGS = {
-    "base": "anon pages={pages} page=4k",
-    "shared": "shared pages={pages} page=4k",
-    "hugetlb": "anon size={huge}m page=hugetlb",
-}
-_MOST_PAGES, _MOST_HUGE, _MOST_PROCESSES = 96, 4, 4
+_MOST_PAGES, _MOST_HUGE, _MOST_PROCESSES, _MOST_REGIONS = 96, 4, 4, 6
 _POOL = 64
+_FILE, _FILESHARED = (f"{kind} pages={{pages}} page=4k file=F" for kind in ("file", "fileshared"))
+BACKINGS = {
+    "base": ("anon pages={pages} page=4k",),
+    "shared": ("shared pages={pages} page=4k",),
+    "hugetlb": ("anon size={huge}m page=hugetlb",),
+    "file": (_FILE, _FILESHARED),
+    "file-disk": (_FILE, _FILESHARED),
+}
+"""How regions are mapped, by what they are made of: one of several ways each."""
+_SETTINGS = {
+    "hugetlb": f"set hugepages {_POOL}",
+    "file": f"set file F {4 * _MOST_PAGES}k",
+    "file-disk": f"set file F {4 * _MOST_PAGES}k disk",
+}
 _OPERATIONS = 20  # of a scenario
 
 
@@ -65,23 +74,27 @@ class Author:
         self._huge = self.backing == "hugetlb"
         self._processes: dict[str, dict[str, _Region]] = {"P0": {}}
         self._born = 1
-        for name in "AB"[: int(self.rng.integers(1, 3))]:
-            huge, pages = (
-                int(self.rng.integers(1, _MOST_HUGE + 1)),
-                int(self.rng.integers(1, _MOST_PAGES + 1)),
-            )
-            units = huge if self._huge else pages
-            self.lines.append(f"map P0 {name} {BACKINGS[self.backing].format(pages=pages, huge=2 * huge)}")
-            yes, no = np.ones(units, bool), np.zeros(units, bool)
-            self._processes["P0"][name] = _Region(yes, yes.copy(), no, yes.copy())
+        self._names = list("FEDCBA"[-_MOST_REGIONS:])
+        for _ in range(int(self.rng.integers(1, 3))):
+            self._map("P0")
 
     def write(self, operations: int) -> None:
         """Add so many operations, less those that make no sense where they would be."""
         verbs = [self._access, self._access, self._access, self._fork, self._exit, self._madvise]
-        verbs += [self._mprotect, self._munmap, self._mlock]
+        verbs += [self._mprotect, self._munmap, self._mlock] + [self._map] * self.backing.startswith("file")
         for _ in range(operations):
             proc = str(self.rng.choice(list(self._processes)))
             verbs[int(self.rng.integers(len(verbs)))](proc)
+
+    def _map(self, proc: str) -> None:
+        if not self._names:
+            return
+        name, huge = self._names.pop(), int(self.rng.integers(1, _MOST_HUGE + 1))
+        pages, ways = int(self.rng.integers(1, _MOST_PAGES + 1)), BACKINGS[self.backing]
+        units, way = huge if self._huge else pages, ways[int(self.rng.integers(len(ways)))]
+        self.lines.append(f"map {proc} {name} {way.format(pages=pages, huge=2 * huge)}")
+        yes, no = np.ones(units, bool), np.zeros(units, bool)
+        self._processes[proc][name] = _Region(yes, yes.copy(), no, yes.copy())
 
     def _access(self, proc: str) -> None:
         name, region = self._pick(proc)
@@ -157,8 +170,8 @@ class Author:
 
 def text(lines: list[str], backing: str) -> str:
     """Return operations as a whole scenario."""
-    pool = [f"set hugepages {_POOL}"] if backing == "hugetlb" else []
-    return "\n".join(["name fuzz", *pool, *lines]) + "\n"
+    settings = [_SETTINGS[backing]] if backing in _SETTINGS else []
+    return "\n".join(["name fuzz", *settings, *lines]) + "\n"
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class ModelStage:
     ----------
     kernel : Kernel
     processes : dict of str to Process
+    files : dict of str to MemoryObject
     works : Counter of Work
         What the step that is going on has taken so far.
     """
@@ -41,6 +42,10 @@ class ModelStage:
         self.kernel = Kernel(setup.geometry, setup.memory_bytes, setup.policy)
         self.processes: dict[str, Process] = {"P0": self.kernel.spawn()[0]}
         self.works: Counter[Work] = Counter()
+        self.files = {
+            name: self.kernel.open(made.size_bytes, made.disk)
+            for name, made in scenario.settings.files.items()
+        }
         self._scenario, self._costs = scenario, setup.costs
 
     def act(self, steps: Sequence[Step], cast: Cast) -> list[Row]:
@@ -110,8 +115,14 @@ class ModelStage:
 
 def _map(stage: ModelStage, step: Map, cast: Cast, *, backing: Backing, shared: bool) -> None:
     size_bytes = step.pages * PAGE_BYTES
-    process = stage.processes[step.proc]
-    stage.works[stage.kernel.mmap(process, size_bytes, backing, shared, step.first_page)[1]] += 1
+    process, file = stage.processes[step.proc], stage.files[step.file] if step.file else None
+    if file and step.pages > len(file.pfns):
+        raise SimulationError(
+            f"{stage._scenario.where(step)}: expected at most the {len(file.pfns):,} pages of the file, got"
+            f" {step.pages:,}; the model has nothing behind the end of a file, `cowmodel scenario live` has"
+        )
+    _, work = stage.kernel.mmap(process, size_bytes, backing, shared, step.first_page, file)
+    stage.works[work] += 1
 
 
 def _access(stage: ModelStage, step: Access, cast: Cast) -> None:
@@ -189,6 +200,8 @@ MODELLED: dict[str, Callable[..., None]] = {
     "map anon page=hugetlb": partial(_map, backing=HUGETLB, shared=False),
     "map shared page=4k": partial(_map, backing=BASE, shared=True),
     "map shared page=hugetlb": partial(_map, backing=HUGETLB, shared=True),
+    "map file page=4k": partial(_map, backing=BASE, shared=False),
+    "map fileshared page=4k": partial(_map, backing=BASE, shared=True),
     "touch": _access,
     "read": _access,
     "write": _access,
