@@ -23,7 +23,7 @@ settings_option = click.option(
     "settings",
     multiple=True,
     metavar="PATH=VALUE",
-    help="Change the modelled machine: policy.copy, kernel.era, machine.costs, machine.paging, machine.memory.",
+    help="Change the model: policy.copy, kernel.era, machine.costs, machine.paging, machine.memory.",
 )
 
 
@@ -92,7 +92,7 @@ def compare(ctx: click.Context, files: Sequence[Path], settings: tuple[str, ...]
 @scenario.command
 @click.option("--seed", type=int, default=0, show_default=True, help="Entropy of the scenarios.")
 @click.option("--count", type=click.IntRange(1), default=100, show_default=True, help="Operations in all.")
-@click.option("--backing", "backings", multiple=True, help="base, shared or hugetlb; all by default.")
+@click.option("--backing", "backings", multiple=True, help="What regions are made of; all by default.")
 @settings_option
 @click.pass_context
 def fuzz(

@@ -30,8 +30,8 @@ The state of a core is one row of `cores`, int64[C, 17]:
     OTHERS LOCKED              other cores of the space; until when it is locked
     BEGAN NEW SEEN             of a fault under way: its start, new frame (-1: the caller has it), entry found
 
-What a kernel cannot resolve (no table, the zero frame, huge leafs, last sharers that are looked for, no
-memory) goes back to the caller as RARE.
+What a kernel cannot resolve (no table, the zero frame, frames of objects, huge leafs, last sharers that are
+looked for, no memory) goes back to the caller as RARE.
 """
 
 from typing import Any, NamedTuple
@@ -44,6 +44,7 @@ from cowmodel.engine.jit import compiled, part, prefetch, unsigned
 from cowmodel.hardware.frames import CEILING, FREED, FRESH, PEAK, PENDING, SHARERS, TABLES, USED
 from cowmodel.hardware.paging import (
     ACCESSED,
+    CACHED,
     DIRTY,
     FRAME_MASK,
     FRAME_SHIFT,
@@ -171,7 +172,8 @@ _PW, _AD = _BITS(PRESENT | WRITE), _BITS(ACCESSED | DIRTY)
 _NOT_AD = _BITS(~(ACCESSED | DIRTY) % (1 << 64))
 _W_AT, _D_AT = _BITS(WRITE.bit_length() - 1), _BITS(DIRTY.bit_length() - 1)
 _PL = _BITS(PRESENT | LARGE)
-_NOT_SIMPLE, _NOT_SAVED = _BITS(SPECIAL | LARGE | GUARDED | ORDER_MASK), _BITS(~SAVED_DIRTY % (1 << 64))
+_NOT_SIMPLE = _BITS(SPECIAL | LARGE | CACHED | GUARDED | ORDER_MASK)
+_NOT_SAVED = _BITS(~SAVED_DIRTY % (1 << 64))
 _LARGE, _THREE_BITS = _BITS(LARGE), 7
 _FRAME, _SHIFT = _BITS(FRAME_MASK), _BITS(FRAME_SHIFT)
 _NEW_LEAF = _BITS(LEAF | WRITE | DIRTY)

@@ -91,7 +91,7 @@ class BurstLists:
             where = self._bits, arrays.directories[row], begin
             accesses = burst.first, burst.pages, burst.written
             kernels.load(*where, *accesses, arrays.pages[row], arrays.places[row], position)
-        fills = vma and vma.written and vma.writable and vma.private and vma.level == 1 and not vma.folios
+        fills = vma and vma.written and vma.writable and not (vma.object or vma.folios or vma.level > 1)
         return (begin, vma.first, vma.end) if vma and fills else (begin, 0, 0)
 
     def knows(self, burst: Burst, position: int) -> bool:

@@ -37,7 +37,7 @@ class FrameTable:
     sharers : int32[total + 1]
         Entries that map each frame; a large frame is counted at its first.
     cached : bool[total + 1]
-        Frames that a shared object holds, so that they stay without a sharer.
+        Frames that an object holds, so that they stay without a sharer.
     freed : int32[total + 1]
         The stack of freed base frames.
     counters : int64[9]

@@ -34,6 +34,7 @@ EXCLUSIVE = 1 << 10  # software: of a guarded entry, the frame is its owner's al
 SOFT_DIRTY = 1 << 11  # software
 ORDER_SHIFT = 52
 ORDER_MASK = 0xF << ORDER_SHIFT  # software: order of the folio whose frames it maps, 0 for a frame by itself
+CACHED = 1 << 56  # software: the frame is an object's, not the mapping's own
 GUARDED = 1 << 57  # software: the rights of the mapping forbid to write
 SAVED_DIRTY = 1 << 58  # software: was dirty when it lost WRITE (Linux 6.6 and later)
 NO_EXECUTE = 1 << 63

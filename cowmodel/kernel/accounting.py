@@ -36,20 +36,25 @@ class Usage:
 def usage(kernel: KernelState, process: Process) -> Usage:
     """Return what `process` maps; count it only if something in its family has changed since it last was.
 
+    With a file, which others may map as well, it is counted each time.
+
     Notes
     -----
     Counters of one process cannot keep the PSS: a frame's part in it changes when another process copies or
     drops the frame, and which others map it is not known.
     """
     space = process.memory
-    if space.usage is None or space.usage[0] != space.family.changes:
+    strangers = bool(kernel.files) and any(vma.object in kernel.files for vma in space.vmas)
+    if strangers or space.usage is None or space.usage[0] != space.family.changes:
         space.usage = space.family.changes, count(kernel, process)
     return space.usage[1]
 
 
 def count(kernel: KernelState, process: Process) -> Usage:
     """Count what `process` maps, entry by entry."""
-    table, most = process.memory.page_table, len(kernel.alive)  # each maps a frame once at most
+    table = process.memory.page_table
+    # each maps a frame of its own once at most
+    most = max([len(kernel.alive), *(file.mappings for file in kernel.files)])
     resident, proportional, alone, entries = 0, 0.0, 0, 0
     for vma in process.memory.vmas:
         for run in vma.runs():
@@ -71,13 +76,13 @@ def count(kernel: KernelState, process: Process) -> Usage:
 
 
 def unmapped_cache_bytes(kernel: KernelState) -> int:
-    """Return the bytes of shared objects that no entry maps at the moment."""
+    """Return the bytes of objects that no entry maps at the moment."""
     objects = {
         id(vma.object): (vma.object, kernel.geometry.leaf_pages(vma.level))
         for process in kernel.alive
         for vma in process.memory.vmas
         if vma.object
-    }
+    } | {id(file): (file, 1) for file in kernel.files}
     idle = sum(
         int((kernel.frames.sharers[held.pfns[held.pfns > 0]] == 0).sum()) * leaf
         for held, leaf in objects.values()

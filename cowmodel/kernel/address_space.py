@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from cowmodel.hardware.page_table import PageTable, Run
+from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.memory_object import MemoryObject
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 class Origin:
     """What all parts of one mapping have in common."""
+
+
+@dataclass(frozen=True, eq=False)
+class AnonVma:
+    """What the kernel finds the mappings of own pages by; `inherited` if some may be a parent's as well."""
+
+    inherited: bool = False
 
 
 @dataclass(eq=False)
@@ -42,16 +50,14 @@ class Vma:
         Whether its pages are to stay (Linux: mlock).
     inherited, wiped : bool
         Whether a child gets it, and whether with nothing in it (Linux: MADV_DONTFORK, MADV_WIPEONFORK).
-    written : bool
-        Whether a page of its own was ever put in (Linux: it has an `anon_vma`). Only then does fork copy
-        its entries: anything else the child can find again by itself.
+    anon_vma : AnonVma or None
+        None as long as no page of its own was put in.
     orders : tuple of int
         Orders of the folios that a fault may fill page by page, the largest first.
     huge_level : int
         Level of the leaf that may map a folio as a whole; 0 for none.
     origin : Origin
-        The same for parts of one mapping, which may be joined again; a child's parts may not, once written
-        (Linux: each has an `anon_vma` of its own).
+        The same for parts of one mapping, which may be joined again.
 
     References
     ----------
@@ -68,7 +74,7 @@ class Vma:
     locked: bool = False
     inherited: bool = True
     wiped: bool = False
-    written: bool = False
+    anon_vma: AnonVma | None = None
     orders: tuple[int, ...] = ()
     huge_level: int = 0
     origin: Origin = field(default_factory=Origin, repr=False)
@@ -84,6 +90,14 @@ class Vma:
         return self.end - 1
 
     @property
+    def written(self) -> bool:
+        """Whether a page of its own was ever put in: only then does fork copy its entries.
+
+        Anything else the child can find again by itself.
+        """
+        return self.anon_vma is not None
+
+    @property
     def folios(self) -> bool:
         """Whether faults may map folios of several frames."""
         return bool(self.orders or self.huge_level)
@@ -97,23 +111,32 @@ class Vma:
         """Return the child's copy at fork."""
         if self.object:
             self.object.mappings += 1
-        written = self.written and not self.wiped
-        return replace(self, locked=False, written=written, origin=Origin() if written else self.origin)
+        anon_vma = AnonVma(inherited=True) if self.written and not self.wiped else None
+        return replace(self, locked=False, anon_vma=anon_vma)
+
+    def continues(self, other: "Vma") -> bool:
+        """Return whether this and `other` are parts of one mapping, side by side.
+
+        They may differ in the right to write, not in others. Mappings of huge pages are never joined again
+        (Linux: VM_DONTEXPAND).
+        """
+        names = ("origin", "locked", "inherited", "wiped")
+        same = all(getattr(self, name) == getattr(other, name) for name in names)
+        return same and self.level == 1 and (self.end == other.first or other.end == self.first)
 
     def absorbs(self, other: "Vma") -> bool:
-        """Return whether `other`, whose rights have changed, becomes one with this, next to it.
+        """Return whether `other`, whose rights have changed, becomes one with this.
 
-        They are parts of one mapping, with the same rights; pages of its own that only the other has keep
-        them apart. Mappings of huge pages are not joined again (Linux: VM_DONTEXPAND).
-
-        References
-        ----------
-        Linux, is_mergeable_anon_vma, mm/vma.c.
+        One that has pages of its own absorbs one that has none, unless they may be a parent's as well; not
+        the other way round.
         """
-        names = ("origin", "writable", "locked", "inherited", "wiped")
-        same = all(getattr(self, name) == getattr(other, name) for name in names)
-        meets = self.end == other.first or other.end == self.first
-        return same and meets and self.level == 1 and (self.written or not other.written)
+        same = self.anon_vma is other.anon_vma
+        found = same or bool(self.anon_vma and not self.anon_vma.inherited and not other.anon_vma)
+        return self.continues(other) and self.writable == other.writable and found
+
+    def places(self, heads: Numbers, leaf_pages: int = 1) -> Numbers:
+        """Return which leafs of the object are at pages `heads`."""
+        return self.offset + (heads - self.first) // leaf_pages
 
     def part(self, first: int, end: int, leaf_pages: int) -> "Vma":
         """Return the part from `first` to `end`, which refers to the same object."""
@@ -123,7 +146,7 @@ class Vma:
 
 @dataclass(eq=False)
 class Family:
-    """Address spaces that forks made from one: no others can map the same frames.
+    """Address spaces that forks made from one: no others can map the same frames, but those of files.
 
     Attributes
     ----------
@@ -208,14 +231,27 @@ class AddressSpace:
             vma.object.mappings += len(parts) - 1
         return parts[cuts.index(first)]
 
+    def own(self, vma: Vma) -> None:
+        """See that pages of its own can be put into `vma`."""
+        if vma.anon_vma is None:
+            near = (other.anon_vma for other in reversed(self._beside(vma)) if other.continues(vma))
+            vma.anon_vma = next((found for found in near if found and not found.inherited), AnonVma())
+
+    def _beside(self, vma: Vma) -> list[Vma]:
+        """Return the mapping before `vma` and the one after it, those that there are."""
+        at = self.vmas.index(vma)
+        return self.vmas[max(0, at - 1) : at] + self.vmas[at + 1 : at + 2]
+
     def _join(self, changed: Vma) -> None:
-        """Make one of `changed` and the neighbours that absorb it."""
-        at = self.vmas.index(changed)
-        for vma in [vma for vma in self.vmas[max(0, at - 1) : at + 2] if vma.absorbs(changed)]:
+        """Make one of `changed` and what absorbs it; of two that do not go together, only the first does."""
+        near = [vma for vma in self._beside(changed) if vma.absorbs(changed)]
+        if len({id(vma.anon_vma) for vma in near if vma.anon_vma}) > 1:
+            del near[1]
+        for vma in near:
             self.vmas.remove(vma)
             changed.offset = min(vma, changed, key=lambda part: part.first).offset
             changed.first, changed.pages = min(vma.first, changed.first), vma.pages + changed.pages
-            changed.written |= vma.written
+            changed.anon_vma = changed.anon_vma or vma.anon_vma
             if changed.object:
                 changed.object.mappings -= 1
 

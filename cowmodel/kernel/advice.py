@@ -34,6 +34,8 @@ def advise(kernel: KernelState, space: AddressSpace, first: int, end: int, advic
         return _drop(kernel, space, first, end)
     if advice not in AT_FORK:
         raise SimulationError(f"madvise: {suggest('advice', advice, ADVICE)}")
+    if advice == "wipeonfork" and any(vma.object or vma.level > 1 for vma in space.overlapping(first, end)):
+        raise SimulationError("madvise: expected anonymous memory of base pages to wipe at fork, got other")
     work = split_ends(kernel, space, first, end, **AT_FORK[advice])
     list(space.change(first, end, kernel.geometry.leaf_pages, **AT_FORK[advice]))
     return Work(mappings=1) + work

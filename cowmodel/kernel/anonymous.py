@@ -1,7 +1,7 @@
-"""Anonymous private memory: what a fault does where nothing is, or a read-only frame.
+"""Anonymous memory: what a fault does where nothing is, or a read-only frame of any private mapping.
 
     no entry         a zeroed frame of its own, or for a read of a base page the shared zero frame
-    read-only entry  the zero frame: replaced; otherwise the policy says copy or flip
+    read-only entry  the zero frame: replaced; an object's: copied; otherwise the policy says copy or flip
 
 References
 ----------
@@ -47,7 +47,8 @@ def write_protected(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault
     large, leaf = vma.level > 1, kernel.geometry.leaf_pages(vma.level)
     pfn, size = int(frame_of(entry)[0]), leaf * kernel.geometry.page_bytes
     sharers = _sharers(kernel, int(entry[0]), pfn)
-    if pfn != ZERO_FRAME and kernel.policy.at_write(sharers) is AtWrite.FLIP:
+    own = pfn != ZERO_FRAME and not kernel.frames.cached[pfn]  # what is an object's is never given away
+    if own and kernel.policy.at_write(sharers) is AtWrite.FLIP:
         assert sharers == 1, f"{kernel.policy} flips a frame that {sharers} entries map"
         entry[:] = make_writable(entry)
         return Fault(FLIP[large], FLIPPED)

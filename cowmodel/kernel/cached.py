@@ -1,20 +1,36 @@
-"""Memory with an object behind it: what a fault does where nothing is.
+"""Memory with an object behind it, a file's or a shared one's: what a fault does where nothing is.
 
-The object's frame is mapped, zeroed if it is new; a read maps the neighbours as well that the object has.
+    read             the object's frame is mapped, zeroed if it is new, and the neighbours that the object has
+    write, shared    the object's frame is mapped writable, zeroed if it is new
+    write, private   a copy of the object's frame is mapped, the mapping's own
+
+A read may map what is shared writable at once, unless the object is notified of writes; then a write makes
+it writable, page by page. What is private is read-only until it is copied.
 
 References
 ----------
-Linux, do_shared_fault, do_read_fault, do_fault_around, mm/memory.c.
+Linux, do_shared_fault, do_read_fault, do_fault_around, do_cow_fault, do_wp_page, mm/memory.c;
+vma_wants_writenotify, mm/vma.c.
 """
 
 from collections import Counter
 
 import numpy as np
 
-from cowmodel.hardware.page_table import NO_SLOT
-from cowmodel.hardware.paging import GUARDED, LEAF, WRITE, Numbers, leaf_bits, with_frame
+from cowmodel.hardware.page_table import NO_SLOT, PageTable
+from cowmodel.hardware.paging import (
+    CACHED,
+    DIRTY,
+    GUARDED,
+    LEAF,
+    WRITE,
+    Numbers,
+    leaf_bits,
+    make_writable,
+    with_frame,
+)
 from cowmodel.kernel.address_space import AddressSpace, Vma
-from cowmodel.kernel.fault import Fault, Pending
+from cowmodel.kernel.fault import FLIPPED, Fault, Pending, copied, take
 from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import Work, tables_work
 
@@ -23,12 +39,37 @@ _CHUNK = 1 << 18  # pages filled at a time, so that temporary arrays stay small
 
 
 def missing(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, write: bool) -> Fault | Pending:
-    """Map a page that has no entry."""
+    """Map a page that has no entry, or begin to."""
+    if write and vma.private:
+        return _copy(kernel, space, vma, vpn)
     large, leaf = vma.level > 1, kernel.geometry.leaf_pages(vma.level)
     work = fill(kernel, space, vma, np.array([vpn & -leaf]), write)
     if not (write or large):
         _map_around(kernel, space, vma, vpn)
-    return Fault("shared_map", work)
+    return Fault("file_map" if vma.private else "shared_map", work)
+
+
+def _copy(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) -> Pending:
+    """Begin to map a copy of the object's page.
+
+    none  ->  [present, write] a new frame, sharers 1
+    """
+    here = np.array([vpn])
+    kernel.frames.require({1: space.page_table.missing(1, here) + 1})
+    work = copied(kernel.geometry.page_bytes) + tables_work(space.page_table.grow(1, here))
+    return take(kernel, "file_cow", work, vma, vpn)
+
+
+def upgrade(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault:
+    """Tell the object of a write to a page of a shared mapping, and let it happen.
+
+    [present] sharers n  ->  [present, write] the same frame, sharers n
+    """
+    assert vma.object
+    vma.object.dirty[vma.places(np.array([vpn]))] = True
+    entry = kernel.arena.flat[slot : slot + 1]
+    entry[:] = make_writable(entry) | np.uint64(DIRTY)
+    return Fault("shared_upgrade", FLIPPED)
 
 
 def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, write: bool = True) -> Work:
@@ -40,7 +81,7 @@ def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, wri
         If the frames and the tables do not all fit; nothing has changed then.
     """
     leaf, table = kernel.geometry.leaf_pages(vma.level), space.page_table
-    new = len(heads) if vma.private else int((_held(vma, heads, leaf) == 0).sum())
+    new = int((_held(vma, heads, leaf) == 0).sum()) if vma.object else len(heads)
     kernel.frames.require(Counter({1: table.missing(vma.level, heads)}) + Counter({leaf: new}))
     made = table.grow(vma.level, heads)
     bits = leaf_bits(vma.level, write) | _rights(vma)
@@ -49,22 +90,35 @@ def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, wri
         pfns = _frames_for(kernel, vma, some, leaf)
         kernel.frames.share(pfns)
         kernel.arena.flat[table.slots(some, vma.level)] = with_frame(pfns, bits)
-    vma.written |= vma.private and len(heads) > 0
+    if vma.object:
+        vma.object.dirty[vma.places(heads, leaf)] |= write
+    if not vma.object and len(heads):
+        space.own(vma)
     zeroed = new * leaf * kernel.geometry.page_bytes
     return Work(traps=len(heads), allocations=new, zeroed_bytes=zeroed) + tables_work(made)
 
 
 def _rights(vma: Vma) -> int:
     """Return the bits of what a fault maps that does not depend on the access."""
+    if vma.object is None:
+        return 0 if vma.writable else GUARDED
     if not vma.writable:
-        return GUARDED
-    return 0 if vma.private else WRITE
+        return CACHED | GUARDED
+    return CACHED if vma.private or vma.object.notified else CACHED | WRITE
+
+
+def entries(table: PageTable, vma: Vma) -> int:
+    """Return how many entries of base pages of `vma` map frames of its object."""
+    if vma.object is None or vma.level > 1:
+        return 0
+    words = table.entries(np.arange(vma.first, vma.end), 1)
+    return int(np.count_nonzero(words & np.uint64(CACHED)))
 
 
 def _held(vma: Vma, heads: Numbers, leaf: int) -> Numbers:
-    """Return the frames that a shared mapping's object has for pages `heads`; 0 where it has none."""
+    """Return the frames that the object of a mapping has for pages `heads`; 0 where it has none."""
     assert vma.object
-    return vma.object.pfns[vma.offset + (heads - vma.first) // leaf]
+    return vma.object.pfns[vma.places(heads, leaf)]
 
 
 def _frames_for(kernel: KernelState, vma: Vma, heads: Numbers, leaf: int) -> Numbers:
@@ -75,12 +129,12 @@ def _frames_for(kernel: KernelState, vma: Vma, heads: Numbers, leaf: int) -> Num
     new = pfns == 0
     pfns[new] = kernel.frames.allocate(int(new.sum()), leaf)
     kernel.frames.cached[pfns] = True
-    vma.object.pfns[vma.offset + (heads - vma.first) // leaf] = pfns
+    vma.object.pfns[vma.places(heads, leaf)] = pfns
     return pfns
 
 
 def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) -> None:
-    """Map the neighbours of `vpn` that the shared object already has; the fault's price covers them."""
+    """Map the neighbours of `vpn` that the object already has; the fault's price covers them."""
     window = max(1, FAULT_AROUND_BYTES // kernel.geometry.page_bytes)
     start, table = max(vpn & -window, vma.first), kernel.geometry.table_pages(1)
     vpns = np.arange(start, min(start + window, (vpn | table - 1) + 1, vma.end))

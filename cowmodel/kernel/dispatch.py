@@ -1,9 +1,10 @@
 """Page faults: what an access does that the page table does not permit.
 
     a permitted one  nothing: the fault was spurious
-    no entry         private: a zeroed frame of its own, or for a read the shared zero frame
-                     an object behind it: the object's frame, zeroed if it is new
-    read-only entry  the zero frame: replaced; otherwise the policy says copy or flip
+    no entry         anonymous: a zeroed frame of its own, or for a read the shared zero frame
+                     an object behind it: the object's frame, or, private and written, a copy of it
+    read-only entry  private: the zero frame is replaced, an object's copied, else the policy says which
+                     shared: made writable, the object is told
 
 `begin` decides and takes the frame, `commit` maps it if the entry is still what it was, and lets go of the
 old frame only then. Two processes that write the same shared page at once both copy; of two threads that
@@ -62,12 +63,24 @@ def begin(kernel: KernelState, process: Process, vpn: int, write: bool) -> Fault
     slot = space.page_table.walk(vpn, vma.level)
     word = kernel.arena.words[slot] if slot != NO_SLOT else 0
     if not word:
-        return _missing(kernel, space, vma, vpn, write)
-    if write and not word & WRITE:
-        if word & LARGE and vma.huge_level:
-            return large_folio.write_protected(kernel, space, vma, vpn, slot)
-        return anonymous.write_protected(kernel, vma, vpn, slot)
-    return Fault("spurious", Work(traps=1))
+        begun = _missing(kernel, space, vma, vpn, write)
+    elif write and not word & WRITE:
+        begun = _write_protected(kernel, space, vma, vpn, slot)
+    else:
+        return Fault("spurious", Work(traps=1))
+    if isinstance(begun, Pending):
+        space.own(vma)
+    return begun
+
+
+def _write_protected(
+    kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, slot: int
+) -> Fault | Pending:
+    if not vma.private:
+        return cached.upgrade(kernel, vma, vpn, slot)
+    if kernel.arena.words[slot] & LARGE and vma.huge_level:
+        return large_folio.write_protected(kernel, space, vma, vpn, slot)
+    return anonymous.write_protected(kernel, vma, vpn, slot)
 
 
 def _missing(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, write: bool) -> Fault | Pending:

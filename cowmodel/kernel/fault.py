@@ -21,9 +21,14 @@ FILL, COPY, FLIP = (
     ("cow_copy", "htlb_copy"),
     ("cow_reuse", "htlb_reuse"),
 )
+OF_OBJECTS = ("shared_map", "shared_upgrade", "file_map", "file_cow")
 LARGE_FOLIOS = ("thp_fill", "thp_zero_map", "thp_zero_replace", "thp_reuse", "thp_split_copy", "thp_copy")
-COPIES, FLIPS = (*COPY, "thp_split_copy", "thp_copy"), (*FLIP, "thp_reuse")
-KINDS = ("spurious", "late", "zero_map", "zero_replace", "shared_map", *FILL, *COPY, *FLIP, *LARGE_FOLIOS)
+KINDS = (
+    *("spurious", "late", "zero_map", "zero_replace"),
+    *(*OF_OBJECTS, *FILL, *COPY, *FLIP, *LARGE_FOLIOS),
+)
+COPIES = (*COPY, "file_cow", "thp_split_copy", "thp_copy")
+FLIPS = (*FLIP, "thp_reuse", "shared_upgrade")
 
 FLIPPED = Work(traps=1, flips=1)
 
@@ -98,7 +103,6 @@ def take(
     """Take the frames of a leaf, or of a folio, for a page; the caller has made sure of the room."""
     level = level or vma.level
     pages = max(kernel.geometry.leaf_pages(level), 1 << order)
-    vma.written = True
     kernel.frames.hold_pending(pages)
     pfn = int(kernel.frames.allocate(1, pages)[0])
     return Pending(kind, work, vma, vpn & -pages, pfn, write, seen, level, order)

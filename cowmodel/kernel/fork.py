@@ -10,6 +10,7 @@ from collections import Counter
 
 from cowmodel.hardware.page_table import PageTable, Run
 from cowmodel.hardware.paging import Numbers, guard
+from cowmodel.kernel import cached, dirty
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.choices import AtFork
 from cowmodel.kernel.large_folio import split_at
@@ -80,6 +81,7 @@ def _demand(kernel: KernelState, parent: AddressSpace, written: list[Vma]) -> Co
         if kernel.policy.at_fork() is AtFork.COPY:
             for run in vma.runs():
                 demand[geometry.leaf_pages(run.level)] += passes.count(table, run).owned
+            demand[geometry.leaf_pages(vma.level)] -= cached.entries(table, vma)
     return demand
 
 
@@ -100,6 +102,8 @@ def unmap(kernel: KernelState, space: AddressSpace, first: int, end: int) -> Wor
 def drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: int) -> Work:
     """Empty the entries of `vma` in first..end, exclusive, and let go of their frames."""
     flipped = list[Work]()
+    if vma.object and not vma.private:
+        dirty.note_dropped(kernel, space.page_table, vma, first, end)
 
     def flip(vpns: Numbers, pfns: Numbers) -> None:
         flipped.append(flip_last_sharers(kernel, vpns, pfns, vma.level))

@@ -15,17 +15,38 @@ Examples
 (0, 4096)
 """
 
-from cowmodel.errors import SimulationError
+from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.hardware.page_table import PageTable
 from cowmodel.kernel.address_space import AddressSpace, Family
 from cowmodel.kernel.fork import exit_space, fork_space
 from cowmodel.kernel.memory import Memory
+from cowmodel.kernel.memory_object import MemoryObject
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
 
 
 class Kernel(Memory):
     """The verbs of an operating system; its parameters and attributes are those of its state."""
+
+    def open(self, size_bytes: int, disk: bool = False) -> MemoryObject:
+        """Bring a file, written before, into the page cache, where it stays; return what mmap can map.
+
+        On a disk it is clean, and notified of writes; elsewhere (Linux: tmpfs) it is neither.
+
+        Raises
+        ------
+        ConfigError
+            If the size is not positive.
+        OutOfMemory
+        """
+        if size_bytes <= 0:
+            raise ConfigError(f"open: expected a size of at least one byte, got {size_bytes}")
+        file = MemoryObject(-(-size_bytes // self.geometry.page_bytes), notified=disk)
+        self.frames.require({1: len(file.pfns)})
+        file.pfns[:] = self.frames.allocate(len(file.pfns))
+        self.frames.cached[file.pfns], file.dirty[:], file.mappings = True, not disk, 1
+        self.files.append(file)
+        return file
 
     def spawn(self, parent: Process | None = None) -> tuple[Process, Work]:
         """Start a process with nothing mapped, whose parent, if any, shares nothing with it.

@@ -133,7 +133,7 @@ def _map_block(
     if write:
         work = filled(leaf * kernel.geometry.page_bytes) + tables
         return _take_whole(kernel, "thp_fill", work, vma, block)
-    vma.written = True
+    space.own(vma)
     kernel.arena.words[table.walk(block, level)] = ZERO_FRAME | LEAF | SPECIAL | LARGE | order_bits(leaf)
     return Fault("thp_zero_map", Work(traps=1) + tables)
 

@@ -8,7 +8,7 @@ import numpy as np
 from cowmodel.errors import ConfigError, SegmentationFault, SimulationError
 from cowmodel.hardware.page_table import NO_SLOT
 from cowmodel.hardware.paging import ACCESSED, DIRTY, PRESENT, WRITE, Numbers
-from cowmodel.kernel import cached, dispatch
+from cowmodel.kernel import cached, dirty, dispatch
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.advice import POPULATE, advise
 from cowmodel.kernel.backing import BASE, Backing
@@ -35,15 +35,17 @@ class Memory(KernelState):
         backing: Backing = BASE,
         shared: bool = False,
         at_page: int | None = None,
+        file: MemoryObject | None = None,
     ) -> tuple[Vma, Work]:
-        """Map anonymous memory, rounded up to whole leafs, at `at_page` or after the last mapping.
+        """Map anonymous memory, or a file from its start, in whole leafs, at `at_page` or after all others.
 
         Raises
         ------
         ConfigError
-            If the size is not positive, the paging has no such leaf, or the policy does not go with it.
+            If the size is not positive, the paging has no such leaf (of a file, all are base pages), or the
+            policy does not go with it.
         SimulationError
-            If the place is taken, not aligned or outside the address space.
+            If the place is taken, not aligned or outside the address space, or the file is smaller.
         """
         backing.check_policy(self.policy)
         level = backing.level(self.geometry)
@@ -53,7 +55,12 @@ class Memory(KernelState):
         leafs = -(-size_bytes // (leaf * self.geometry.page_bytes))
         first = self._place(process.memory, backing) if at_page is None else at_page
         self._check_place(process.memory, first, first + leafs * leaf, leaf)
-        vma = Vma(first, leafs * leaf, level, MemoryObject(leafs) if shared else None, private=not shared)
+        behind = file or (MemoryObject(leafs) if shared else None)
+        if file and (level > 1 or leafs > len(file.pfns)):
+            raise SimulationError(f"mmap: expected at most the {len(file.pfns):,} base pages of the file")
+        vma = Vma(first, leafs * leaf, level, behind, private=not shared)
+        if behind:
+            behind.mappings += 1
         self._allow_folios(vma, backing)
         process.memory.insert(vma)
         return vma, Work(mappings=1)
@@ -106,6 +113,8 @@ class Memory(KernelState):
         write = POPULATE[advice]
         if write and not all(vma.writable for vma in process.memory.overlapping(first, end)):
             raise SegmentationFault(f"process {process.pid} populates pages that it may not write")
+        if write:
+            dirty.note_populated(self, process.memory, first, end)
         return self._touch_all(process, first, end, write)
 
     def mlock(self, process: Process, first: int, pages: int) -> Work:
@@ -143,10 +152,13 @@ class Memory(KernelState):
         if vma.folios:
             every = np.arange(vma.first, vma.end) if vpns is None else np.unique(vpns)
             return self._fill_folios(process, vma, every)
+        if vma.object and vma.private:
+            empty = self._empty(process, vma, vpns).tolist()
+            return sum((self.fault(process, vpn, write=True).work for vpn in empty), NOTHING)
         if vpns is None and vma.private:
             work = populate_whole(self, process.memory, vma)
         else:
-            work = self._fill(process, vma, vpns)
+            work = cached.fill(self, process.memory, vma, self._empty(process, vma, vpns))
         process.memory.family.changes += 1
         process.faults["shared_map" if vma.object else FILL[vma.level > 1]] += work.traps
         return work
@@ -218,7 +230,8 @@ class Memory(KernelState):
     def _access(self, process: Process, vpn: int, write: bool) -> Work:
         return self._touch_all(process, vpn, vpn + 1, write) + Work(hits=1)
 
-    def _fill(self, process: Process, vma: Vma, vpns: Numbers | None) -> Work:
+    def _empty(self, process: Process, vma: Vma, vpns: Numbers | None) -> Numbers:
+        """Return the leafs of `vma` at pages `vpns`, or all, that have no entry."""
         leaf = self.geometry.leaf_pages(vma.level)
         wanted = np.full(vma.pages // leaf, vpns is None)
         if vpns is not None and len(vpns):
@@ -228,8 +241,8 @@ class Memory(KernelState):
                 )
             wanted[(vpns - vma.first) // leaf] = True
         heads = vma.first + np.flatnonzero(wanted) * leaf
-        empty = process.memory.page_table.entries(heads, vma.level) == 0
-        return cached.fill(self, process.memory, vma, heads[empty])
+        empty: Numbers = heads[process.memory.page_table.entries(heads, vma.level) == 0]
+        return empty
 
     def _fill_folios(self, process: Process, vma: Vma, vpns: Numbers) -> Work:
         """Write to those pages, which rise, that have no entry when it is their turn."""

@@ -1,25 +1,36 @@
 """Memory objects: what is behind a mapping that is not anonymous, and outlives any one mapping."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cowmodel.hardware.frames import FrameTable
 from cowmodel.hardware.paging import Numbers
 
 
 class MemoryObject:
-    """The frames behind a mapping, kept while any mapping refers to them.
+    """The frames behind a mapping, kept while any mapping refers to them, or a name if it is a file.
+
+    Parameters
+    ----------
+    leafs : int
+    notified : bool
+        Whether it is told of the first write to a page through each mapping (Linux: a file on a disk).
 
     Attributes
     ----------
     pfns : int64[n]
         Frame of each leaf of the object, 0 where it was never touched.
+    dirty : bool[n]
+        Leafs that are known to be written; what entries say is known when they go.
     mappings : int
-        Vmas that refer to the object.
+        Vmas, and names, that refer to the object.
     """
 
-    def __init__(self, leafs: int) -> None:
+    def __init__(self, leafs: int, notified: bool = False) -> None:
+        self.notified = notified
         self.pfns: Numbers = np.zeros(leafs, np.int64)
-        self.mappings = 1
+        self.dirty: NDArray[np.bool_] = np.zeros(leafs, np.bool_)
+        self.mappings = 0
 
     def let_go(self, frames: FrameTable, leaf_pages: int) -> int:
         """Forget one mapping; with the last, free the frames. Return how many leafs were freed."""

@@ -15,6 +15,7 @@ from cowmodel.hardware.frames import FrameTable
 from cowmodel.hardware.page_table import Block, PageTable, Run
 from cowmodel.hardware.paging import (
     ACCESSED,
+    CACHED,
     EXCLUSIVE,
     FRAME_SHIFT,
     LARGE,
@@ -98,12 +99,14 @@ class Passes:
         parent [present, write] sharers 1  ->  the same; child [present, write] a new frame, sharers 1
 
         A folio that the parent maps as a whole becomes a folio of the child's; parts become single frames.
+        What an object holds is shared.
         """
         entries, copied, leaf = 0, 0, self._arena.geometry.leaf_pages(run.level)
         for block in parent.blocks(run):
-            new = self._frames.allocate(int(np.count_nonzero(block.owned)), leaf)
-            order = block.entries[block.owned] & np.uint64(ORDER_MASK if run.level > 1 else 0)
-            block.entries[block.owned] = with_frame(new, leaf_bits(run.level, write=True)) | order
+            own = block.owned & (block.entries & np.uint64(CACHED) == 0)
+            new = self._frames.allocate(int(np.count_nonzero(own)), leaf)
+            order = block.entries[own] & np.uint64(ORDER_MASK if run.level > 1 else 0)
+            block.entries[own] = with_frame(new, leaf_bits(run.level, write=True)) | order
             self._map(child, block)
             entries += self._put(child, run, block, block.entries)
             copied += len(new)

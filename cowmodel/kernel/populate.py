@@ -30,6 +30,7 @@ def populate_whole(kernel: KernelState, space: AddressSpace, vma: Vma) -> Work:
     kernel.frames.require(Counter({1: table.missing(level, tables)}) + Counter({leaf: new}))
     made = table.grow(level, tables)
     kernel.passes.fill(table, run)
-    vma.written |= new > 0
+    if new:
+        space.own(vma)
     zeroed = new * leaf * kernel.geometry.page_bytes
     return Work(traps=new, allocations=new, zeroed_bytes=zeroed) + tables_work(made)

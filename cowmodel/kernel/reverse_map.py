@@ -14,13 +14,13 @@ def flip_last_sharers(kernel: KernelState, vpns: Numbers, pfns: Numbers, level: 
     Parameters
     ----------
     vpns, pfns : int64[n]
-        Pages at which private frames just lost a sharer. A frame lies at the same page in every process
-        that shares it, since only fork shares private memory: that is the reverse map.
+        Pages at which frames of private mappings just lost a sharer. One that is not an object's lies at the
+        same page in every process that shares it, since only fork shares it: that is the reverse map.
     level : int
     """
     if not kernel.policy.seeks_last_sharer():
         return NOTHING
-    alone = kernel.frames.sharers[pfns] == 1
+    alone = (kernel.frames.sharers[pfns] == 1) & ~kernel.frames.cached[pfns]
     vpns, pfns, flips = vpns[alone], pfns[alone], 0
     for process in kernel.alive:
         slots = process.memory.page_table.slots(vpns, level)

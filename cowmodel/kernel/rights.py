@@ -55,7 +55,7 @@ def change_entries(
 
 def _given_back(kernel: KernelState, vma: Vma) -> Callable[[Words], Words]:
     """Return what becomes of guarded entries of `vma`."""
-    if not vma.private:  # nothing is copied there: all are writable at once
+    if vma.object and not (vma.private or vma.object.notified):  # all are writable at once
         return lambda words: unguard(words | np.where(words, np.uint64(EXCLUSIVE), np.uint64(0)))
     if vma.level > 1 or not kernel.era.rights_restored:  # sharers are looked at in a fault alone
         return lambda words: words & ~np.uint64(GUARDED | EXCLUSIVE)

@@ -9,6 +9,7 @@ from cowmodel.hardware.tlb import NoTlbs
 from cowmodel.kernel.address_space import AddressSpace
 from cowmodel.kernel.choices import CopyPolicy
 from cowmodel.kernel.era import Era
+from cowmodel.kernel.memory_object import MemoryObject
 from cowmodel.kernel.passes import Passes
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import NOTHING, Work
@@ -38,6 +39,8 @@ class KernelState:
         How runs of entries are handled; an engine may put faster ones in their place.
     tlbs : NoTlbs
         Of the cores, which are told when a translation is no longer true; a machine may put real ones here.
+    files : list of MemoryObject
+        Those that are in the page cache.
     processes : dict of int to Process
         By pid; exited ones stay until their parent has waited for them.
     everyone : list of Process
@@ -54,6 +57,7 @@ class KernelState:
         self.folios = Folios(self.frames)
         self.passes = Passes(self.arena, self.frames, self.folios)
         self.tlbs = NoTlbs()
+        self.files: list[MemoryObject] = []
         self.processes: dict[int, Process] = {}
         self.everyone: list[Process] = []
         self.written_bytes = 0

@@ -15,20 +15,27 @@ from cowmodel.live.compare import Comparison, compare
 from cowmodel.scenario.read import parse
 from cowmodel.scenario.setup import Setup
 
+_MOST_PAGES, _MOST_HUGE, _MOST_PROCESSES, _MOST_REGIONS = 96, 4, 4, 6
+_FILE, _FILESHARED = (f"{kind} pages={{pages}} page=4k file=F" for kind in ("file", "fileshared"))
 BACKINGS = {
-    "base": "anon pages={pages} page=4k",
-    "shared": "shared pages={pages} page=4k",
-    "hugetlb": "anon size={huge}m page=hugetlb",
-    "thp": "anon pages={many} page=thp{shift}",
-    "mthp": "anon pages={pages} page=mthp{shift}",
-    "folios": "anon pages={many} page=thp{shift}",
+    "base": ("anon pages={pages} page=4k",),
+    "shared": ("shared pages={pages} page=4k",),
+    "hugetlb": ("anon size={huge}m page=hugetlb",),
+    "thp": ("anon pages={many} page=thp{shift}",),
+    "mthp": ("anon pages={pages} page=mthp{shift}",),
+    "folios": ("anon pages={many} page=thp{shift}",),
+    "file": (_FILE, _FILESHARED),
+    "file-disk": (_FILE, _FILESHARED),
 }
+"""How regions are mapped, by what they are made of: one of several ways each."""
 _SETTINGS = {
-    "hugetlb": ["set hugepages 64"],
-    "mthp": ["set mthp 64k=madvise 2m=never"],
-    "folios": ["set mthp 16k=madvise 64k=madvise 1m=madvise 2m=inherit"],
+    "hugetlb": "set hugepages 64",
+    "mthp": "set mthp 64k=madvise 2m=never",
+    "folios": "set mthp 16k=madvise 64k=madvise 1m=madvise 2m=inherit",
+    "file": f"set file F {4 * _MOST_PAGES}k",
+    "file-disk": f"set file F {4 * _MOST_PAGES}k disk",
 }
-_MOST_PAGES, _MOST_HUGE, _MOST_PROCESSES = 96, 4, 4
+_WIPED = ("base", "thp", "mthp", "folios")  # which a child may get empty
 _OPERATIONS = 20  # of a scenario
 
 
@@ -72,26 +79,31 @@ class Author:
         self._huge = self.backing == "hugetlb"
         self._processes: dict[str, dict[str, _Region]] = {"P0": {}}
         self._born = 1
-        for name in "AB"[: int(self.rng.integers(1, 3))]:
-            huge, pages = (
-                int(self.rng.integers(1, _MOST_HUGE + 1)),
-                int(self.rng.integers(1, _MOST_PAGES + 1)),
-            )
-            many = int(self.rng.integers(1, _MOST_HUGE)) * 512 + int(self.rng.choice([0, 0, 0, pages]))
-            shift = str(self.rng.choice(["", "", " shift=4k", " shift=64k", " shift=1m"]))
-            units = huge if self._huge else many if "many" in BACKINGS[self.backing] else pages
-            made = BACKINGS[self.backing].format(pages=pages, huge=2 * huge, many=many, shift=shift)
-            self.lines.append(f"map P0 {name} {made}")
-            yes, no = np.ones(units, bool), np.zeros(units, bool)
-            self._processes["P0"][name] = _Region(yes, yes.copy(), no, yes.copy())
+        self._names = list("FEDCBA"[-_MOST_REGIONS:])
+        for _ in range(int(self.rng.integers(1, 3))):
+            self._map("P0")
 
     def write(self, operations: int) -> None:
         """Add so many operations, less those that make no sense where they would be."""
         verbs = [self._access, self._access, self._access, self._fork, self._exit, self._madvise]
-        verbs += [self._mprotect, self._munmap, self._mlock]
+        verbs += [self._mprotect, self._munmap, self._mlock] + [self._map] * self.backing.startswith("file")
         for _ in range(operations):
             proc = str(self.rng.choice(list(self._processes)))
             verbs[int(self.rng.integers(len(verbs)))](proc)
+
+    def _map(self, proc: str) -> None:
+        if not self._names:
+            return
+        name, huge = self._names.pop(), int(self.rng.integers(1, _MOST_HUGE + 1))
+        pages, ways = int(self.rng.integers(1, _MOST_PAGES + 1)), BACKINGS[self.backing]
+        way = ways[int(self.rng.integers(len(ways)))]
+        many = int(self.rng.integers(1, _MOST_HUGE)) * 512 + int(self.rng.choice([0, 0, 0, pages]))
+        shift = str(self.rng.choice(["", "", " shift=4k", " shift=64k", " shift=1m"]))
+        units = huge if self._huge else many if "many" in way else pages
+        made = way.format(pages=pages, huge=2 * huge, many=many, shift=shift)
+        self.lines.append(f"map {proc} {name} {made}")
+        yes, no = np.ones(units, bool), np.zeros(units, bool)
+        self._processes[proc][name] = _Region(yes, yes.copy(), no, yes.copy())
 
     def _access(self, proc: str) -> None:
         name, region = self._pick(proc)
@@ -119,7 +131,7 @@ class Author:
         part = slice(first, last + 1)
         choices = ["populate_read", "dontfork"] + ["dontneed"] * (not region.locked[part].any())
         choices += ["populate_write"] * bool(region.writable[part].all())
-        choices += ["wipeonfork"] * (self.backing not in ("shared", "hugetlb"))
+        choices += ["wipeonfork"] * (self.backing in _WIPED)
         advice = str(self.rng.choice(choices))
         if region.mapped[part].all():
             region.inherited[part] &= advice != "dontfork"
@@ -172,7 +184,8 @@ class Author:
 
 def text(lines: list[str], backing: str) -> str:
     """Return operations as a whole scenario."""
-    return "\n".join(["name fuzz", *_SETTINGS.get(backing, []), *lines]) + "\n"
+    settings = [_SETTINGS[backing]] if backing in _SETTINGS else []
+    return "\n".join(["name fuzz", *settings, *lines]) + "\n"
 
 
 @dataclass(frozen=True)

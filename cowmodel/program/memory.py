@@ -13,6 +13,7 @@ from cowmodel.errors import ConfigError, SegmentationFault
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
+from cowmodel.kernel.memory_object import MemoryObject
 from cowmodel.kernel.work import Work
 from cowmodel.machine import Activity
 from cowmodel.program.thread import Thread
@@ -29,12 +30,13 @@ class Memory(Thread):
         backing: Backing = BASE,
         shared: bool = False,
         at_page: int | None = None,
+        file: MemoryObject | None = None,
     ) -> Activity:
-        """Map anonymous memory; return the Vma."""
+        """Map anonymous memory, or a file; return the Vma."""
         kernel = self.machine.kernel
         return (
             yield from self._change(
-                "mmap", lambda: kernel.mmap(self.process, size_bytes, backing, shared, at_page)
+                "mmap", lambda: kernel.mmap(self.process, size_bytes, backing, shared, at_page, file)
             )
         )
 

@@ -5,7 +5,17 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from cowmodel.hardware.paging import DIRTY, FRAME_SHIFT, LARGE, SAVED_DIRTY, SPECIAL, Numbers, Words, frame_of
+from cowmodel.hardware.paging import (
+    CACHED,
+    DIRTY,
+    FRAME_SHIFT,
+    LARGE,
+    SAVED_DIRTY,
+    SPECIAL,
+    Numbers,
+    Words,
+    frame_of,
+)
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
@@ -38,29 +48,28 @@ def vmas(process: Process, region: Map) -> list[Vma]:
 
 
 def smaps(kernel: Kernel, process: Process, region: Map) -> Mapping[str, int]:
-    """Return what `/proc/PID/smaps` would say of a region, in KiB; hugetlb pages count nowhere in it.
-
-    Of shared memory it does not tell what is dirty: there the kernel asks the frame, which stays dirty when
-    whoever wrote to it is gone, and the model's frames do not know.
-    """
-    told = SMAPS if region.private else [name for name in SMAPS if "Dirty" not in name]
-    sums = Counter(dict.fromkeys(told, 0))
+    """Return what `/proc/PID/smaps` would say of a region, in KiB; hugetlb pages count nowhere in it."""
+    sums = Counter(dict.fromkeys(SMAPS, 0))
     for vma in vmas(process, region):
         if vma.level == 1:
             sums.update(_smaps(kernel, vma, _pages(kernel, process, vma)))
-    return {name: sums[name] for name in told}
+    return dict(sums)
 
 
 def _smaps(kernel: Kernel, vma: Vma, words: Words) -> dict[str, int]:
-    words = words[(words != 0) & (words & np.uint64(SPECIAL) == 0)]
-    sharers = kernel.folios.sharers(words)
+    """Return the same of a mapping; a page is dirty if its entry or its object says so."""
     dirty = words & np.uint64(DIRTY | SAVED_DIRTY) != 0
+    if vma.object:
+        dirty |= (words & np.uint64(CACHED) != 0) & vma.object.dirty[vma.offset : vma.offset + vma.pages]
+    counted = (words != 0) & (words & np.uint64(SPECIAL) == 0)
+    words, dirty = words[counted], dirty[counted]
+    sharers = kernel.folios.sharers(words)
     parts = int(((_KIB_PAGE << 10 + _PSS_SHIFT) // sharers).sum())
     pages = {
         "Rss": len(words),
         "Private_Dirty": int((dirty & (sharers == 1)).sum()),
         "Shared_Dirty": int((dirty & (sharers > 1)).sum()),
-        "Anonymous": 0 if vma.object else len(words),
+        "Anonymous": int((words & np.uint64(CACHED) == 0).sum()),
         "AnonHugePages": int((words & np.uint64(LARGE) != 0).sum()),
     }
     return {name: count * _KIB_PAGE for name, count in pages.items()} | {"Pss": parts >> 10 + _PSS_SHIFT}

@@ -15,7 +15,7 @@ from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
 from cowmodel.scenario import look
-from cowmodel.scenario.backings import backing
+from cowmodel.scenario.backings import backing, behind_the_end, opened
 from cowmodel.scenario.cast import Cast
 from cowmodel.scenario.fields import Row
 from cowmodel.scenario.setup import Setup
@@ -29,6 +29,7 @@ class ModelStage:
     ----------
     kernel : Kernel
     processes : dict of str to Process
+    files : dict of str to MemoryObject
     works : Counter of Work
         What the step that is going on has taken so far.
     """
@@ -39,6 +40,7 @@ class ModelStage:
         self.kernel = Kernel(setup.geometry, setup.memory_bytes, setup.policy, setup.era)
         self.processes: dict[str, Process] = {"P0": self.kernel.spawn()[0]}
         self.works: Counter[Work] = Counter()
+        self.files = opened(self.kernel, scenario.settings)
         self._scenario, self._costs = scenario, setup.costs
 
     def act(self, steps: Sequence[Step], cast: Cast) -> list[Row]:
@@ -73,6 +75,8 @@ class ModelStage:
                 f"{self._scenario.where(step)}: expected one of {', '.join(MODELLED)}, got what the model"
                 " does not have yet; `cowmodel scenario live` runs it on the running kernel"
             )
+        if step.number == 1 and (wrong := behind_the_end(self._scenario)):
+            raise SimulationError(wrong)
         process, stopped = self.processes.get(step.proc), False
         before = Counter(process.faults) if process else Counter()
         self.works.clear()
@@ -111,8 +115,10 @@ class ModelStage:
 
 
 def _map(stage: ModelStage, step: Map, cast: Cast) -> None:
-    process, size_bytes, made_of = stage.processes[step.proc], step.pages * PAGE_BYTES, stage.backing(step)
-    stage.works[stage.kernel.mmap(process, size_bytes, made_of, not step.private, step.first_page)[1]] += 1
+    process, file = stage.processes[step.proc], stage.files.get(step.file or "")
+    size_bytes, made_of = step.pages * PAGE_BYTES, stage.backing(step)
+    _, work = stage.kernel.mmap(process, size_bytes, made_of, not step.private, step.first_page, file)
+    stage.works[work] += 1
 
 
 def _access(stage: ModelStage, step: Access, cast: Cast) -> None:
@@ -187,8 +193,9 @@ def _stat(stage: ModelStage, step: Step, cast: Cast) -> None:
 _HIT = Work(hits=1)
 MODELLED: dict[str, Callable[..., None]] = {
     **{f"map anon page={page}": _map for page in ("4k", "thp", "mthp", "hugetlb")},
-    "map shared page=4k": _map,
-    "map shared page=hugetlb": _map,
+    **{f"map shared page={page}": _map for page in ("4k", "hugetlb")},
+    "map file page=4k": _map,
+    "map fileshared page=4k": _map,
     "touch": _access,
     "read": _access,
     "write": _access,

@@ -124,6 +124,30 @@ def test_policy_and_costs_are_those_that_are_set():
     assert other["ns"] != rows(START)[-1]["ns"]
 
 
+def test_a_file_mapped_beyond_its_end_is_refused():
+    with pytest.raises(
+        SimulationError, match=r"scenario:2: map file .* at most the 16 pages of the file, got 17"
+    ):
+        rows("set file F 64k\nmap P0 A file pages=17 page=4k file=F")
+
+
+def test_files_are_in_memory_or_on_a_disk_as_they_were_set():
+    start = "map P0 A fileshared pages=16 page=4k file=F\nread P0 A all\nwrite P0 A all"
+
+    assert rows("set file F 64k\n" + start)[-1]["minflt"] == 0
+    assert rows("set file F 64k disk\n" + start)[-1]["kinds.shared_upgrade"] == 16
+
+
+def test_smaps_tells_of_shared_memory_what_is_dirty():
+    row = rows("map P0 A shared pages=8 page=4k\nwrite P0 A 0-3\nfork P0 P1\nread P1 A all")[-1]
+
+    assert (row["smaps_kb.Private_Dirty"], row["smaps_kb.Shared_Dirty"], row["smaps_kb.Anonymous"]) == (
+        0,
+        16,
+        0,
+    )
+
+
 def test_a_pool_that_would_be_empty_is_refused():
     start = "set hugepages 2\nmap P0 A anon size=4m page=hugetlb\n"
     text = start + "write P0 A all unit=2m\nfork P0 P1\nwrite P1 A 0"

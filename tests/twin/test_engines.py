@@ -60,6 +60,8 @@ def world(seed: int, engine: str) -> Machine:
         else None,
     )
     kernel = Kernel(paging, 1 << 29, policy)
+    for disk in (False, True) if seed % 3 == 0 else ():
+        kernel.open(40 << 12, disk)
     tlb = TLBS[seed // 4 % len(TLBS)] if seed % 4 == 0 else None
     machine = Machine(
         kernel, costs, ENGINES[engine], cores, quantum, sample_ps, contention=contention, tlb=tlb
@@ -76,7 +78,10 @@ def life(program: Program, seed: int, generations: int, inherited: tuple) -> Act
     for _ in range(int(rng.integers(0 if heaps else 1, 3))):
         backing = Backing("hugetlb", 2 << 20) if rng.random() < 0.1 and program_is_x86(program) else BASE
         pages = 1100 if rng.random() < 0.1 else int(rng.integers(1, 40))  # many have a table for themselves
-        heap = yield from program.mmap(pages << 12, backing, shared=rng.random() < 0.2)
+        shared, file = rng.random() < 0.2, None
+        if (files := program.machine.kernel.files) and backing is BASE and rng.random() < 0.6:
+            pages, shared, file = min(pages, 39), shared or rng.random() < 0.3, files[int(rng.integers(2))]
+        heap = yield from program.mmap(pages << 12, backing, shared, file=file)
         heaps.append(heap)
         if rng.random() < 0.7:
             yield from program.populate(heap)
@@ -189,6 +194,7 @@ def seen(machine: Machine) -> dict[str, object]:
         "work": machine.records.action_work,
         "frames": kernel.frames.counters.tolist(),
         "freed": kernel.frames.freed[: kernel.frames.counters[FREED]].tolist(),
+        "dirty": [file.dirty.tolist() for file in kernel.files],
         "processes": [(p.pid, dict(p.faults), p.copied_bytes, p.written_bytes) for p in kernel.everyone],
         "tlbs": [kernel.tlbs.entries.tolist(), kernel.tlbs.cores.tolist()],
         "entries": hashlib.sha256(kernel.arena.rows[:512].tobytes()).hexdigest(),

@@ -30,6 +30,8 @@ class Twins:
         compiled = self.kernels[1]
         compiled.passes = CompiledPasses(compiled.arena, compiled.frames, compiled.folios)
         self.both(lambda kernel: kernel.spawn()[1])
+        self.both(lambda kernel: kernel.open(8 * geometry.page_bytes, disk=False).pfns.tolist())
+        self.both(lambda kernel: kernel.open(8 * geometry.page_bytes, disk=True).pfns.tolist())
 
     def both(self, verb: Callable[[Kernel], object]) -> None:
         """Do something to both kernels: the answers are equal, and so is all that is left."""
@@ -61,7 +63,13 @@ class Twins:
         shared = bool(rng.random() < 0.2)
         backing = BASE if level == 1 else Backing("hugetlb", leaf * geometry.page_bytes)
         size_bytes = leafs * leaf * geometry.page_bytes
-        self.both(lambda kernel: kernel.mmap(kernel.processes[pid], size_bytes, backing, shared, start)[1])
+        number = int(rng.integers(2)) if level == 1 and leafs <= 8 else None
+
+        def verb(kernel: Kernel) -> object:
+            file = None if number is None else kernel.files[number]
+            return kernel.mmap(kernel.processes[pid], size_bytes, backing, shared, start, file)[1]
+
+        self.both(verb)
 
     def populate(self, pid: int, at: int) -> None:
         """Populate a mapping, or some of its pages."""
@@ -133,6 +141,7 @@ def state(kernel: Kernel) -> dict[str, Any]:
         "cached": frames.cached,
         "freed": frames.freed[: frames.counters[FREED]],
         "freed large": str(frames._freed_large),
+        "dirty": str([file.dirty for file in kernel.files]),
         "tables": [[p.memory.page_table.root, *p.memory.page_table.tables] for p in kernel.alive],
         "mappings": str([(v.first, v.end, v.written) for p in kernel.alive for v in p.memory.vmas]),
         "usage": [str(count(kernel, process)) for process in kernel.alive],

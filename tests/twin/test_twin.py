@@ -18,6 +18,7 @@ from tests.twin.twin import GEOMETRIES, ZERO, Region, Space, Twin
 WORLDS = 20  # of each paging and policy
 STEPS = (40, 120)
 MOST_PROCESSES = 5
+FILE_PAGES = 24
 MEMORY_PAGES = {1: 1 << 14, 2: 96, 3: 40}  # leafs of the largest level in use, always enough
 
 
@@ -35,6 +36,9 @@ class World:
         self.twin = Twin(paging, policy)
         self.processes: dict[int, Process] = {}
         self.log: list[str] = []
+        for disk in (False, True):
+            self.kernel.open(FILE_PAGES * self.geometry.page_bytes, disk)
+            self.twin.open(FILE_PAGES, told=disk)
         self.spawn()
 
     # ------------------------------------------------------------- operations
@@ -69,9 +73,11 @@ class World:
             return
         backing = BASE if level == 1 else Backing("hugetlb", self.geometry.leaf_bytes(level))
         size_bytes = pages * self.geometry.page_bytes
-        self.note(f"mmap {process.pid} {first:#x} {pages} level {level} shared {shared}")
-        self.kernel.mmap(process, size_bytes, backing, shared, first)
-        self.twin.mmap(process.pid, first, pages, level, shared)
+        number = self.random.choice((None, None, 0, 1)) if level == 1 else None
+        self.note(f"mmap {process.pid} {first:#x} {pages} level {level} shared {shared} file {number}")
+        file = None if number is None else self.kernel.files[number]
+        self.kernel.mmap(process, size_bytes, backing, shared, first, file)
+        self.twin.mmap(process.pid, first, pages, level, shared, number)
 
     def place(self, leaf: int) -> int:
         """Return a page near a border of two tables, so that mappings meet in one and cross it."""
@@ -245,4 +251,5 @@ def test_kernel_and_twin_agree_after_every_operation(paging: str, policy: str) -
             world.end(process)
             world.compare()
 
-        assert world.kernel.frames.used == world.kernel.frames.table_pages == 0
+        assert world.kernel.frames.used == 2 * FILE_PAGES
+        assert world.kernel.frames.table_pages == 0

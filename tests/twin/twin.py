@@ -43,6 +43,8 @@ class Region:
     held: dict[int, int] | None = None
     start: int = 0  # the page at which leaf 0 of the shared object lies
     owned: bool = False  # whether a frame of its own was ever put in
+    private: bool = True  # whether a write is copied, if need be
+    told: bool = False  # whether the object wants to be told of the first write to each page
 
 
 @dataclass
@@ -65,15 +67,25 @@ class Twin:
         self.sharers: dict[int, int] = {}
         self.frame_pages: dict[int, int] = {}
         self.cached: set[int] = set()  # frames of shared objects
+        self.files: list[
+            tuple[dict[int, int], bool]
+        ] = []  # what each holds, and whether it is told of writes
         self.next_frame = 1
 
     # ------------------------------------------------------------------ verbs
     def spawn(self, pid: int) -> None:
         self.spaces[pid] = Space(tables={(len(self.bits), 0)})
 
-    def mmap(self, pid: int, first: int, pages: int, level: int, shared: bool) -> None:
-        held: dict[int, int] | None = {} if shared else None
-        self.spaces[pid].regions.append(Region(first, first + pages, level, held, first))
+    def open(self, pages: int, told: bool) -> None:
+        self.files.append(({page: self._new_frame(1) for page in range(pages)}, told))
+        self.cached |= {*self.files[-1][0].values()}
+
+    def mmap(
+        self, pid: int, first: int, pages: int, level: int, shared: bool, file: int | None = None
+    ) -> None:
+        held, told = ({} if shared else None, False) if file is None else self.files[file]
+        region = Region(first, first + pages, level, held, first, private=not shared, told=told)
+        self.spaces[pid].regions.append(region)
 
     def access(self, pid: int, page: int, write: bool) -> list[str]:
         """Return the kinds of the faults that one access takes, the first first."""
@@ -99,7 +111,7 @@ class Twin:
         copied = 0
         for region in parent.regions:
             child.regions.append(Region(**vars(region)))  # the same shared object, not a copy
-            if region.held is not None or not region.owned:
+            if not region.owned:
                 continue  # the child finds all of this again by itself
             child.tables |= self._tables_meeting(parent, region.first, region.end)
             for head in self._heads(parent, region.first, region.end):
@@ -151,6 +163,10 @@ class Twin:
     def _fault(self, space: Space, region: Region, head: int, write: bool) -> str:
         if head in space.entries:
             return self._write_protect_fault(space, region, head)
+        if region.held is not None and region.private and write:
+            self._map(space, region, head, self._new_frame(1), True)
+            space.copied_bytes += self.page_bytes
+            return "file_cow"
         if region.held is not None:
             return self._shared_fault(space, region, head, write)
         if region.level > 1:
@@ -163,12 +179,15 @@ class Twin:
         return "zero_map"
 
     def _write_protect_fault(self, space: Space, region: Region, head: int) -> str:
+        if not region.private:
+            space.entries[head][1] = True
+            return "shared_upgrade"
         huge = region.level > 1
         old = space.entries[head][0]
         if old == ZERO:
             self._map(space, region, head, self._new_frame(1), True)
             return "zero_replace"
-        if self.last_flips and self.sharers[old] == 1:
+        if self.last_flips and self.sharers[old] == 1 and old not in self.cached:
             space.entries[head][1] = True
             return "htlb_reuse" if huge else "cow_reuse"
         self._unmap(space, head)
@@ -183,14 +202,15 @@ class Twin:
         if place not in region.held:
             region.held[place] = self._new_frame(region.level)
             self.cached.add(region.held[place])
-        self._map(space, region, head, region.held[place], True)
+        around = not region.private and not region.told  # what a read maps may be written
+        self._map(space, region, head, region.held[place], write or around)
         if not write and region.level == 1:
             window = max(1, AROUND_BYTES // self.page_bytes)
             low, table = max(head // window * window, region.first), 1 << self.bits[0]
             for near in range(low, min(low + window, (head // table + 1) * table, region.end)):
                 if near not in space.entries and near - region.start in region.held:
-                    self._map(space, region, near, region.held[near - region.start], True)
-        return "shared_map"
+                    self._map(space, region, near, region.held[near - region.start], around)
+        return "file_map" if region.private else "shared_map"
 
     # ---------------------------------------------------------------- entries
     def _map(self, space: Space, region: Region, head: int, frame: int, writable: bool) -> None:
@@ -200,7 +220,7 @@ class Twin:
         }
         if frame != ZERO:
             self.sharers[frame] += 1
-            region.owned = region.owned or region.held is None
+            region.owned = region.owned or frame not in self.cached
 
     def _unmap(self, space: Space, head: int) -> None:
         frame, _ = space.entries.pop(head)
@@ -222,7 +242,7 @@ class Twin:
         if frame == ZERO:
             child.entries[head] = [ZERO, False]
             return 0
-        if self.fork_copies:
+        if self.fork_copies and frame not in self.cached:
             own = self.next_frame
             self.next_frame += 1
             self.frame_pages[own], self.sharers[own] = self.frame_pages[frame], 1
@@ -250,6 +270,7 @@ class Twin:
         """Free what belongs to shared objects that no region refers to any more."""
         regions = [region for space in self.spaces.values() for region in space.regions]
         kept = {frame for region in regions for frame in (region.held or {}).values()}
+        kept |= {frame for held, _ in self.files for frame in held.values()}
         for frame in self.cached - kept:
             self._free(frame)
         self.cached &= kept

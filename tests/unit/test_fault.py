@@ -433,6 +433,14 @@ def test_every_fault_has_a_kind_that_is_listed():
         kernel.write(child, heap.last)
         kernel.fault(child, heap.last, write=True)  # of an access that is permitted by now
         seen |= parent.faults.keys() | child.faults.keys()
+    kernel, parent, _ = scene(pages=1)
+    file = kernel.open(8 * PAGE, disk=True)
+    for shared in (False, True):
+        vma, _ = kernel.mmap(parent, 8 * PAGE, shared=shared, file=file)
+        kernel.write(parent, vma.first)
+        kernel.read(parent, vma.last)
+        kernel.write(parent, vma.last)
+    seen |= parent.faults.keys()
 
     kernel, parent, heap = scene(pages=8, backing=THP, populated=False, frames=40)
     kernel.read(parent, heap.first)
