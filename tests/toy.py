@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cowmodel.catalog import POLICIES
+from cowmodel.catalog import ERAS, POLICIES
 from cowmodel.engine.burst import FaultRow
 from cowmodel.hardware.page_table import NO_SLOT
 from cowmodel.hardware.paging import DIRTY, PRESENT, SPECIAL, WRITE, Geometry, frame_of
@@ -34,9 +34,11 @@ class Scene(NamedTuple):
     heap: Vma
 
 
-def boot(frames: int = 24, policy: str = "cow-flip", geometry: Geometry = TOY) -> Kernel:
+def boot(
+    frames: int = 24, policy: str = "cow-flip", geometry: Geometry = TOY, era: str = "linux-6.18"
+) -> Kernel:
     """Return a kernel with so many frames to hand out, and no process."""
-    return Kernel(geometry, (frames + 1) * geometry.page_bytes, POLICIES[policy]())
+    return Kernel(geometry, (frames + 1) * geometry.page_bytes, POLICIES[policy](), ERAS[era])
 
 
 def scene(
@@ -47,9 +49,10 @@ def scene(
     shared: bool = False,
     populated: bool = True,
     at_page: int = 0,
+    era: str = "linux-6.18",
 ) -> Scene:
     """Return a process with a heap, all written unless said otherwise."""
-    kernel = boot(frames, policy)
+    kernel = boot(frames, policy, era=era)
     parent, _ = kernel.spawn()
     heap, _ = kernel.mmap(parent, pages * PAGE, backing, shared, at_page)
     if populated:

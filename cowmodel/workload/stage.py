@@ -16,7 +16,7 @@ from cowmodel.kernel.advice import ADVICE
 from cowmodel.kernel.process import Process
 from cowmodel.machine import Event, Machine
 from cowmodel.program import Activity, Main, Program
-from cowmodel.scenario.backings import backing
+from cowmodel.scenario.backings import backing, opened
 from cowmodel.scenario.steps import PAGE_BYTES, Access, Map, Ranged, Scenario, Step
 from cowmodel.workload.agenda import WAIT, Act, turns
 
@@ -27,6 +27,7 @@ class Stage:
     Attributes
     ----------
     settings : Settings
+    files : dict of str to MemoryObject
     programs : dict of str to Program
         Those that were forked, by name.
     vmas : dict of int to Vma
@@ -35,6 +36,7 @@ class Stage:
 
     def __init__(self, machine: Machine, scenario: Scenario) -> None:
         self.settings = scenario.settings
+        self.files = opened(machine.kernel, scenario.settings)
         self.programs: dict[str, Program] = {}
         self.vmas: dict[int, Vma] = {}
         self._begins, self._left = list[Event](), list[int]()
@@ -92,7 +94,8 @@ def check_modelled(scenario: Scenario) -> None:
 
 def _map(stage: Stage, program: Program, step: Map, vma: None) -> Activity:
     size_bytes, made_of = step.pages * PAGE_BYTES, backing(step, stage.settings)
-    stage.vmas[step.number] = yield from program.mmap(size_bytes, made_of, not step.private, step.first_page)
+    place = not step.private, step.first_page, stage.files.get(step.file or "")
+    stage.vmas[step.number] = yield from program.mmap(size_bytes, made_of, *place)
 
 
 def _access(stage: Stage, program: Program, step: Access, vma: Vma) -> Activity:
@@ -166,8 +169,9 @@ def _stat(stage: Stage, program: Program, step: Step, vma: None) -> Activity:
 
 VERBS: dict[str, Callable[..., Activity]] = {
     **{f"map anon page={page}": _map for page in ("4k", "thp", "mthp", "hugetlb")},
-    "map shared page=4k": _map,
-    "map shared page=hugetlb": _map,
+    **{f"map shared page={page}": _map for page in ("4k", "hugetlb")},
+    "map file page=4k": _map,
+    "map fileshared page=4k": _map,
     **dict.fromkeys(("touch", "read", "write", "rmw"), _access),
     "munmap": _munmap,
     **{f"madvise {advice}": _madvise for advice in ADVICE},

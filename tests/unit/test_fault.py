@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cowmodel.catalog import PAGINGS
+from cowmodel.catalog import ERAS
 from cowmodel.errors import OutOfMemory, SegmentationFault
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, THP
@@ -442,15 +443,16 @@ def test_every_fault_has_a_kind_that_is_listed():
         kernel.write(parent, vma.last)
     seen |= parent.faults.keys()
 
-    kernel, parent, heap = scene(pages=8, backing=THP, populated=False, frames=40)
-    kernel.read(parent, heap.first)
-    kernel.write(parent, heap.first)
-    kernel.write(parent, heap.last)
-    child, _ = kernel.fork(parent)
-    kernel.write(child, heap.first)
-    kernel.munmap(child, child.memory.vmas[0])
-    kernel.write(parent, heap.last)
-    seen |= parent.faults.keys() | child.faults.keys()
+    for era in ERAS:
+        kernel, parent, heap = scene(pages=8, backing=THP, populated=False, frames=40, era=era)
+        kernel.read(parent, heap.first)
+        kernel.write(parent, heap.first)
+        kernel.write(parent, heap.last)
+        child, _ = kernel.fork(parent)
+        kernel.write(child, heap.last)
+        kernel.munmap(child, child.memory.vmas[0])
+        kernel.write(parent, heap.last)
+        seen |= parent.faults.keys() | child.faults.keys()
 
     assert {*seen, "late"} == set(KINDS)
 
