@@ -7,7 +7,8 @@
     │   ├── ConfigError            the user's file or command    exit code 2
     │   └── SimulationError        the modelled machine          exit code 1
     │       ├── OutOfMemory        ... has no free frame left
-    │       └── SegmentationFault  ... was asked for an unmapped page
+    │       ├── SegmentationFault  ... was asked for an unmapped page
+    │       └── BusError           ... has no huge page left for a mapped one
     └── AssertionError             a broken invariant: our bug   traceback
 
 A message reads ``where: what was expected, what came instead; what to do``.
@@ -47,6 +48,10 @@ class OutOfMemory(SimulationError):
 
 class SegmentationFault(SimulationError):
     """A process accessed a page outside its mappings, or against their rights."""
+
+
+class BusError(SimulationError):
+    """A process accessed a page of its own for which the pool of huge pages has none left."""
 
 
 def suggest(what: str, name: str, shelf: Iterable[str]) -> str:

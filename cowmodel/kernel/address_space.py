@@ -49,6 +49,9 @@ class Vma:
         Orders of the folios that a fault may fill page by page, the largest first.
     huge_level : int
         Level of the leaf that may map a folio as a whole; 0 for none.
+    reserved, robbed : bool
+        Whether the hugetlb pool keeps for it the pages that it has yet to touch; whether one was taken
+        from it for a mapping of which that is so (Linux: HPAGE_RESV_OWNER, HPAGE_RESV_UNMAPPED).
     origin : Origin
         The same for parts of one mapping, which may be joined again; a child's parts may not, once written
         (Linux: each has an `anon_vma` of its own).
@@ -71,6 +74,8 @@ class Vma:
     written: bool = False
     orders: tuple[int, ...] = ()
     huge_level: int = 0
+    reserved: bool = False
+    robbed: bool = False
     origin: Origin = field(default_factory=Origin, repr=False)
 
     @property
@@ -98,7 +103,8 @@ class Vma:
         if self.object:
             self.object.mappings += 1
         written = self.written and not self.wiped
-        return replace(self, locked=False, written=written, origin=Origin() if written else self.origin)
+        origin = Origin() if written else self.origin
+        return replace(self, locked=False, reserved=False, robbed=False, written=written, origin=origin)
 
     def absorbs(self, other: "Vma") -> bool:
         """Return whether `other`, whose rights have changed, becomes one with this, next to it.
@@ -144,6 +150,8 @@ class AddressSpace:
     family : Family
     usage : tuple of int and Usage, or None
         What it used when it was last counted, after so many changes in the family.
+    users : int
+        Processes that have it: more than one after vfork.
     cores : int
         Cores that run it at the moment.
     locked_until_ps : int
@@ -154,7 +162,7 @@ class AddressSpace:
         self.page_table, self.family = page_table, family
         self.usage: tuple[int, Usage] | None = None
         self.vmas: list[Vma] = []
-        self.cores = 0
+        self.users, self.cores = 1, 0
         self.locked_until_ps = 0
 
     @property

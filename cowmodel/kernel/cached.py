@@ -15,6 +15,7 @@ from cowmodel.hardware.page_table import NO_SLOT
 from cowmodel.hardware.paging import GUARDED, LEAF, WRITE, Numbers, leaf_bits, with_frame
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.fault import Fault, Pending
+from cowmodel.kernel.hugetlb import take_missing
 from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import Work, tables_work
 
@@ -38,11 +39,15 @@ def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, wri
     ------
     OutOfMemory
         If the frames and the tables do not all fit; nothing has changed then.
+    BusError
+        If the hugetlb pool has no such pages for it.
     """
     leaf, table = kernel.geometry.leaf_pages(vma.level), space.page_table
     new = len(heads) if vma.private else int((_held(vma, heads, leaf) == 0).sum())
     kernel.frames.require(Counter({1: table.missing(vma.level, heads)}) + Counter({leaf: new}))
     made = table.grow(vma.level, heads)
+    if vma.level > 1:
+        take_missing(kernel.hugetlb, vma, new)
     bits = leaf_bits(vma.level, write) | _rights(vma)
     for start in range(0, len(heads), _CHUNK):
         some = heads[start : start + _CHUNK]

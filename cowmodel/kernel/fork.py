@@ -28,7 +28,9 @@ def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace,
         If the tables, and with an eager policy the frames, do not fit; nothing has changed then.
     """
     written = [vma for vma in parent.vmas if vma.written and vma.inherited and not vma.wiped]
-    kernel.frames.require(_demand(kernel, parent, written))
+    demand = _demand(kernel, parent, written)
+    kernel.frames.require(demand)
+    kernel.hugetlb.take_for_fork(demand.total() - demand[1])
     written.sort(key=lambda vma: vma.level, reverse=True)  # the order in which room was asked for
     parent.family.changes += 1
     kernel.tlbs.flush(parent.page_table.root)
@@ -100,13 +102,17 @@ def drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int,
     """Empty the entries of `vma` in first..end, exclusive, and let go of their frames."""
     flipped = list[Work]()
 
-    def flip(vpns: Numbers, pfns: Numbers) -> None:
-        flipped.append(flip_last_sharers(kernel, vpns, pfns, vma.level))
+    def hear(vpns: Numbers, pfns: Numbers) -> None:
+        if seeking:
+            flipped.append(flip_last_sharers(kernel, vpns, pfns, vma.level))
+        if vma.level > 1:
+            kernel.hugetlb.drop(kernel.frames, pfns, vma.reserved)
 
     seeking = vma.private and kernel.policy.seeks_last_sharer()
+    tell = hear if seeking or vma.level > 1 else None
     work = split_at(kernel, space, vma, first) + split_at(kernel, space, vma, end)
     for run in vma.runs(first, end):
-        drops, frees = kernel.passes.drop(space.page_table, run, flip if seeking else None)
+        drops, frees = kernel.passes.drop(space.page_table, run, tell)
         work += Work(drops=drops, frees=frees)
     return sum(flipped, work)
 
@@ -119,10 +125,13 @@ def _cut(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: in
     space.vmas.remove(vma)
     for part in parts:
         space.insert(part)
-    if vma.object is None:
-        return Work()
-    vma.object.mappings += len(parts)
-    return Work(frees=vma.object.let_go(kernel.frames, leaf))
+    frees = 0
+    if vma.object:
+        vma.object.mappings += len(parts)
+        frees = vma.object.let_go(kernel.frames, leaf)
+    if vma.level > 1:
+        kernel.hugetlb.close(vma, (vma.pages - sum(part.pages for part in parts)) // leaf, frees)
+    return Work(frees=frees)
 
 
 def exit_space(kernel: KernelState, space: AddressSpace) -> Work:

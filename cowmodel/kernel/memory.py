@@ -18,7 +18,7 @@ from cowmodel.kernel.fault import FILL, Fault, Pending
 from cowmodel.kernel.fork import unmap
 from cowmodel.kernel.large_folio import split_ends
 from cowmodel.kernel.memory_object import MemoryObject
-from cowmodel.kernel.populate import populate_whole
+from cowmodel.kernel.populate import mark_dirty, populate_whole
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.rights import protect
 from cowmodel.kernel.state import KernelState
@@ -46,6 +46,8 @@ class Memory(KernelState):
             If the size is not positive, the paging has no such leaf, or the policy does not go with it.
         SimulationError
             If the place is taken, not aligned or outside the address space.
+        OutOfMemory
+            If the hugetlb pool has not so many pages to keep for it.
         """
         backing.check_policy(self.policy)
         level = backing.level(self.geometry)
@@ -55,7 +57,10 @@ class Memory(KernelState):
         leafs = -(-size_bytes // (leaf * self.geometry.page_bytes))
         first = self._place(process.memory, backing) if at_page is None else at_page
         self._check_place(process.memory, first, first + leafs * leaf, leaf)
-        vma = Vma(first, leafs * leaf, level, MemoryObject(leafs) if shared else None, private=not shared)
+        if level > 1:
+            self.hugetlb.reserve(leafs)
+        held, kept = MemoryObject(leafs) if shared else None, level > 1 and not shared
+        vma = Vma(first, leafs * leaf, level, held, private=not shared, reserved=kept)
         self._allow_folios(vma, backing)
         process.memory.insert(vma)
         return vma, Work(mappings=1)
@@ -89,7 +94,7 @@ class Memory(KernelState):
         """
         end = self._mapped(process, "mprotect", first, pages)
         work, locked = protect(self, process.memory, first, end, writable)
-        return sum((self._touch_all(process, *run, write=True) for run in locked), work)
+        return sum((self._fault_in(process, *run, write=True) for run in locked), work)
 
     def madvise(self, process: Process, first: int, pages: int, advice: str) -> Work:
         """Advise about pages: one of `cowmodel.kernel.advice.ADVICE`.
@@ -108,7 +113,7 @@ class Memory(KernelState):
         write = POPULATE[advice]
         if write and not all(vma.writable for vma in process.memory.overlapping(first, end)):
             raise SegmentationFault(f"process {process.pid} populates pages that it may not write")
-        return self._touch_all(process, first, end, write)
+        return self._fault_in(process, first, end, write)
 
     def mlock(self, process: Process, first: int, pages: int) -> Work:
         """Make pages resident, those that may be written as a write would; a child does not inherit the lock.
@@ -125,7 +130,7 @@ class Memory(KernelState):
             list(process.memory.change(first, end, self.geometry.leaf_pages, locked=True))
         for vma in process.memory.overlapping(first, end):
             write = vma.writable and vma.private
-            work += self._touch_all(process, max(first, vma.first), min(end, vma.end), write)
+            work += self._fault_in(process, max(first, vma.first), min(end, vma.end), write)
         return work
 
     def populate(self, process: Process, vma: Vma, vpns: Numbers | None = None) -> Work:
@@ -182,6 +187,8 @@ class Memory(KernelState):
         ------
         SegmentationFault
             If no mapping covers the page.
+        BusError
+            If no huge page is left for it.
         OutOfMemory
             If no frame is left.
         """
@@ -210,16 +217,19 @@ class Memory(KernelState):
                 raise SimulationError(f"process {process.pid}: {verb} of part of a huge page")
         return end
 
-    def _touch_all(self, process: Process, first: int, end: int, write: bool) -> Work:
+    def _fault_in(self, process: Process, first: int, end: int, write: bool) -> Work:
         """Fault in pages first..end, exclusive, as accesses would."""
         work = NOTHING
         for vpn in range(first, end):
-            while not self.touch(process, vpn, write):  # re-executed after each fault
-                work += self.fault(process, vpn, write).work
+            if not (write and mark_dirty(self, process.memory, vpn)):
+                work += self._access(process, vpn, write)._replace(hits=0)
         return work
 
     def _access(self, process: Process, vpn: int, write: bool) -> Work:
-        return self._touch_all(process, vpn, vpn + 1, write) + Work(hits=1)
+        work = Work(hits=1)
+        while not self.touch(process, vpn, write):  # re-executed after each fault
+            work += self.fault(process, vpn, write).work
+        return work
 
     def _fill(self, process: Process, vma: Vma, vpns: Numbers | None) -> Work:
         leaf = self.geometry.leaf_pages(vma.level)

@@ -18,18 +18,19 @@ from cowmodel.scenario.setup import Setup
 BACKINGS = {
     "base": "anon pages={pages} page=4k",
     "shared": "shared pages={pages} page=4k",
-    "hugetlb": "anon size={huge}m page=hugetlb",
+    "hugetlb": "{kind} size={huge}m page=hugetlb",
     "thp": "anon pages={many} page=thp{shift}",
     "mthp": "anon pages={pages} page=mthp{shift}",
     "folios": "anon pages={many} page=thp{shift}",
 }
 _SETTINGS = {
-    "hugetlb": ["set hugepages 64"],
     "mthp": ["set mthp 64k=madvise 2m=never"],
     "folios": ["set mthp 16k=madvise 64k=madvise 1m=madvise 2m=inherit"],
 }
 _MOST_PAGES, _MOST_HUGE, _MOST_PROCESSES = 96, 4, 4
+_MOST_SPARE = 3  # hugetlb pages beside those that the regions reserve
 _OPERATIONS = 20  # of a scenario
+_SHARED = 0.25  # of the hugetlb regions
 
 
 @dataclass
@@ -59,17 +60,19 @@ class Author:
 
     Attributes
     ----------
-    lines : list of str
-        The operations so far.
+    settings, lines : list of str
+        What is set first; the operations so far.
     """
 
     rng: np.random.Generator
     backing: str
+    settings: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Map the regions."""
         self._huge = self.backing == "hugetlb"
+        self.settings += _SETTINGS.get(self.backing, [])
         self._processes: dict[str, dict[str, _Region]] = {"P0": {}}
         self._born = 1
         for name in "AB"[: int(self.rng.integers(1, 3))]:
@@ -79,11 +82,16 @@ class Author:
             )
             many = int(self.rng.integers(1, _MOST_HUGE)) * 512 + int(self.rng.choice([0, 0, 0, pages]))
             shift = str(self.rng.choice(["", "", " shift=4k", " shift=64k", " shift=1m"]))
+            kind = "shared" if self._huge and self.rng.random() < _SHARED else "anon"
             units = huge if self._huge else many if "many" in BACKINGS[self.backing] else pages
-            made = BACKINGS[self.backing].format(pages=pages, huge=2 * huge, many=many, shift=shift)
+            sizes = {"pages": pages, "huge": 2 * huge, "many": many}
+            made = BACKINGS[self.backing].format(**sizes, shift=shift, kind=kind)
             self.lines.append(f"map P0 {name} {made}")
             yes, no = np.ones(units, bool), np.zeros(units, bool)
             self._processes["P0"][name] = _Region(yes, yes.copy(), no, yes.copy())
+        if self._huge:
+            reserved = sum(len(region.mapped) for region in self._processes["P0"].values())
+            self.settings.append(f"set hugepages {reserved + int(self.rng.integers(_MOST_SPARE + 1))}")
 
     def write(self, operations: int) -> None:
         """Add so many operations, less those that make no sense where they would be."""
@@ -120,6 +128,7 @@ class Author:
         choices = ["populate_read", "dontfork"] + ["dontneed"] * (not region.locked[part].any())
         choices += ["populate_write"] * bool(region.writable[part].all())
         choices += ["wipeonfork"] * (self.backing not in ("shared", "hugetlb"))
+        choices += ["free", "free"] * (self.backing == "base" and not region.locked[part].any())
         advice = str(self.rng.choice(choices))
         if region.mapped[part].all():
             region.inherited[part] &= advice != "dontfork"
@@ -170,9 +179,9 @@ class Author:
         return f"{first * scale}-{(last + 1) * scale - 1}"
 
 
-def text(lines: list[str], backing: str) -> str:
-    """Return operations as a whole scenario."""
-    return "\n".join(["name fuzz", *_SETTINGS.get(backing, []), *lines]) + "\n"
+def text(settings: list[str], lines: list[str]) -> str:
+    """Return operations, and what is set before, as a whole scenario."""
+    return "\n".join(["name fuzz", *settings, *lines]) + "\n"
 
 
 @dataclass(frozen=True)
@@ -189,7 +198,7 @@ def tried(seed: int, number: int, backing: str, program: Path, setup: Setup) -> 
     """Write scenario `number` of a seed, run it on both, and shrink it if they differ."""
 
     def compared(lines: list[str]) -> Comparison:
-        return compare(parse(text(lines, backing), Path("fuzz")), program, setup)
+        return compare(parse(text(author.settings, lines), Path("fuzz")), program, setup)
 
     def fails(lines: list[str]) -> bool:
         try:
@@ -203,7 +212,7 @@ def tried(seed: int, number: int, backing: str, program: Path, setup: Setup) -> 
     if came.differences:
         lines = shrunk(lines, fails)
         came = compared(lines)
-    return Found(text(lines, backing), len(author.lines), came.differences, came.not_modelled)
+    return Found(text(author.settings, lines), len(author.lines), came.differences, came.not_modelled)
 
 
 def shrunk(lines: list[str], fails: Callable[[list[str]], bool]) -> list[str]:
