@@ -7,7 +7,9 @@
     │   ├── ConfigError            the user's file or command    exit code 2
     │   └── SimulationError        the modelled machine          exit code 1
     │       ├── OutOfMemory        ... has no free frame left
-    │       └── SegmentationFault  ... was asked for an unmapped page
+    │       └── Signal             ... stops a process, which may go on
+    │           ├── SegmentationFault   it was asked for an unmapped page
+    │           └── BusError            it has no huge page left for a mapped one
     └── AssertionError             a broken invariant: our bug   traceback
 
 A message reads ``where: what was expected, what came instead; what to do``.
@@ -45,8 +47,16 @@ class OutOfMemory(SimulationError):
     """No frame is free for a fault or a fork that needs one."""
 
 
-class SegmentationFault(SimulationError):
+class Signal(SimulationError):
+    """A process is told that an access cannot be made."""
+
+
+class SegmentationFault(Signal):
     """A process accessed a page outside its mappings, or against their rights."""
+
+
+class BusError(Signal):
+    """A process accessed a page of its own for which the pool of huge pages has none left."""
 
 
 def suggest(what: str, name: str, shelf: Iterable[str]) -> str:

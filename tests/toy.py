@@ -105,6 +105,8 @@ def contents(thing: object) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
+    if isinstance(value, set):
+        return set(value)
     return {size: list(freed) for size, freed in value.items()} if isinstance(value, dict) else value
 
 

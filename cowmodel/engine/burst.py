@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from cowmodel.errors import ConfigError
+from cowmodel.errors import ConfigError, Signal
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.fault import Fault
 from cowmodel.kernel.process import Process
@@ -47,6 +47,8 @@ class Burst:
     ----------
     done : int
         Accesses made so far.
+    signal : Signal or None
+        Why the next one cannot be made.
     """
 
     process: Process
@@ -56,6 +58,7 @@ class Burst:
     first: int = 0
     reach: tuple[int, int] | None = None
     done: int = field(init=False, default=0)
+    signal: Signal | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Refuse what no engine could carry out."""
@@ -97,8 +100,8 @@ class Burst:
 
     @property
     def finished(self) -> bool:
-        """Whether no access is left."""
-        return self.done == len(self.pages)
+        """Whether no access is left, or the next one is refused."""
+        return self.signal is not None or self.done == len(self.pages)
 
     @property
     def pauses_until_ps(self) -> int:

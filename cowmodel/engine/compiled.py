@@ -14,7 +14,7 @@ from cowmodel.engine.burst import NEVER_PS, Burst, Completion, Observer
 from cowmodel.engine.common import access_prices, common_faults, flips_by_sharers
 from cowmodel.engine.contention import Contention
 from cowmodel.engine.handler import FaultHandler
-from cowmodel.errors import ConfigError
+from cowmodel.errors import ConfigError, Signal
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.fault import COPY, Fault, Pending, copied
 from cowmodel.kernel.kernel import Kernel
@@ -195,7 +195,12 @@ class CompiledEngine:
             self._go_on(core, self._handler.commit(core, burst.process, vpn, pending, began, now))
         else:
             began, now = int(state[code.CLOCK]), int(max(state[code.CLOCK], state[code.LOCKED]))
-            clock, begun = self._handler.begin(core, burst.process, vpn, write, began, now)
+            try:
+                clock, begun = self._handler.begin(core, burst.process, vpn, write, began, now)
+            except Signal as signal:
+                burst.signal = signal
+                state[code.CLOCK], state[code.STATE] = now, code.DONE
+                return
             if begun:
                 self._pending[core], state[code.BEGAN] = begun, began
                 state[code.CLOCK], state[code.NEW], state[code.STATE] = clock, -1, code.COMMITTING

@@ -63,7 +63,7 @@ class CompiledPasses(Passes):
 
     def drop(self, table: PageTable, run: Run, tell: Heard | None = None) -> tuple[int, int]:
         """Empty the entries of the run; return how many there were, and how many leafs became free."""
-        if run.level > 1 or run.folios or tell:
+        if run.level > 1 or run.folios or tell or self._frames.dirty:
             return super().drop(table, run, tell)
         where = table.root, *run[:3]
         entries, frees = map(int, passes.drop(*self._tree, *where, *self._memory, self._frames.cached))

@@ -7,6 +7,7 @@ from cowmodel.engine.burst import NEVER_PS, Burst, Completion, Observer
 from cowmodel.engine.common import access_prices
 from cowmodel.engine.contention import Contention
 from cowmodel.engine.handler import FaultHandler
+from cowmodel.errors import Signal
 from cowmodel.hardware.tlb import REFUSED
 from cowmodel.kernel.fault import Pending
 from cowmodel.kernel.kernel import Kernel
@@ -118,7 +119,10 @@ class ReferenceEngine:
             run.began_ps = now
         else:
             began = now if run.began_ps is None else run.began_ps
-            over, run.pending = self._handler.begin(run.core, burst.process, vpn, written > 0, began, now)
+            try:
+                over, run.pending = self._handler.begin(run.core, burst.process, vpn, written > 0, began, now)
+            except Signal as signal:
+                over, burst.signal = now, signal
             run.clock_ps, run.began_ps = over, began if run.pending else None
 
     def _step(self, run: _Run, vpn: int, write: bool) -> int:

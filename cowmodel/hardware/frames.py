@@ -38,6 +38,8 @@ class FrameTable:
         Entries that map each frame; a large frame is counted at its first.
     cached : bool[total + 1]
         Frames that an object holds, so that they stay without a sharer.
+    dirty : set of int
+        Base frames that count as dirty whatever the entries say that map them (Linux: PG_dirty).
     freed : int32[total + 1]
         The stack of freed base frames.
     counters : int64[9]
@@ -49,6 +51,7 @@ class FrameTable:
     def __init__(self, total: int) -> None:
         self.total = total
         self.sharers = reserved(total + 1, np.int32)
+        self.dirty = set[int]()
         self.cached = reserved(total + 1, np.bool_)
         self.freed = reserved(total + 1, np.int32)
         self.counters = np.zeros(9, np.int64)
@@ -142,6 +145,8 @@ class FrameTable:
     def release(self, pfns: Numbers, pages: int = 1) -> None:
         """Give back leafs that nothing maps or holds any more."""
         self.counters[USED] -= len(pfns) * pages
+        if self.dirty:
+            self.dirty.difference_update(pfns.tolist())
         if pages > 1:
             self._freed_large.setdefault(pages, []).extend(pfns.tolist())
         else:

@@ -56,6 +56,9 @@ class Vma:
         Orders of the folios that a fault may fill page by page, the largest first.
     huge_level : int
         Level of the leaf that may map a folio as a whole; 0 for none.
+    reserved, robbed : bool
+        Whether the hugetlb pool keeps for it the pages that it has yet to touch; whether one was taken
+        from it for a mapping of which that is so (Linux: HPAGE_RESV_OWNER, HPAGE_RESV_UNMAPPED).
     origin : Origin
         The same for parts of one mapping, which may be joined again.
 
@@ -77,6 +80,8 @@ class Vma:
     anon_vma: AnonVma | None = None
     orders: tuple[int, ...] = ()
     huge_level: int = 0
+    reserved: bool = False
+    robbed: bool = False
     origin: Origin = field(default_factory=Origin, repr=False)
 
     @property
@@ -112,7 +117,7 @@ class Vma:
         if self.object:
             self.object.mappings += 1
         anon_vma = AnonVma(inherited=True) if self.written and not self.wiped else None
-        return replace(self, locked=False, anon_vma=anon_vma)
+        return replace(self, locked=False, reserved=False, robbed=False, anon_vma=anon_vma)
 
     def continues(self, other: "Vma") -> bool:
         """Return whether this and `other` are parts of one mapping, side by side.
@@ -167,6 +172,8 @@ class AddressSpace:
     family : Family
     usage : tuple of int and Usage, or None
         What it used when it was last counted, after so many changes in the family.
+    users : int
+        Processes that have it: more than one after vfork.
     cores : int
         Cores that run it at the moment.
     locked_until_ps : int
@@ -177,7 +184,7 @@ class AddressSpace:
         self.page_table, self.family = page_table, family
         self.usage: tuple[int, Usage] | None = None
         self.vmas: list[Vma] = []
-        self.cores = 0
+        self.users, self.cores = 1, 0
         self.locked_until_ps = 0
 
     @property

@@ -1,7 +1,8 @@
 """Anonymous memory: what a fault does where nothing is, or a read-only frame of any private mapping.
 
     no entry         a zeroed frame of its own, or for a read of a base page the shared zero frame
-    read-only entry  the zero frame: replaced; an object's: copied; otherwise the policy says copy or flip
+    read-only entry  the zero frame: replaced; an object's: copied; otherwise the policy says copy or flip;
+                     without a huge page to copy to, a flip for the owner of the mapping
 
 References
 ----------
@@ -14,6 +15,7 @@ import numpy as np
 
 from cowmodel.hardware.frames import ZERO_FRAME
 from cowmodel.hardware.paging import LEAF, ORDER_MASK, SPECIAL, frame_of, make_writable
+from cowmodel.kernel import hugetlb
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.choices import AtWrite
 from cowmodel.kernel.fault import COPY, FILL, FLIP, FLIPPED, Fault, Pending, copied, filled, take
@@ -31,6 +33,8 @@ def missing(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, write:
     if write or large:
         kernel.frames.require(Counter({1: space.page_table.missing(vma.level, here)}) + Counter({leaf: 1}))
         work = filled(leaf * kernel.geometry.page_bytes) + tables_work(space.page_table.grow(vma.level, here))
+        if large:
+            hugetlb.take_missing(kernel.hugetlb, space, vma)
         return take(kernel, FILL[large], work, vma, vpn, write)
     kernel.frames.require({1: space.page_table.missing(1, here)})
     made = space.page_table.grow(1, here)
@@ -55,6 +59,9 @@ def write_protected(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault
     kernel.frames.require({leaf: 1})
     if pfn == ZERO_FRAME:
         return take(kernel, "zero_replace", filled(size), vma, vpn, seen=int(entry[0]))
+    if large and (taken := hugetlb.take_to_copy(kernel, vma, vpn & -leaf, pfn)) is not None:
+        entry[:] = make_writable(entry)
+        return Fault(FLIP[large], FLIPPED + taken)
     return take(kernel, COPY[large], copied(size), vma, vpn, seen=int(entry[0]))
 
 

@@ -31,6 +31,7 @@ from cowmodel.hardware.paging import (
 )
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.fault import FLIPPED, Fault, Pending, copied, take
+from cowmodel.kernel.hugetlb import take_missing
 from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import Work, tables_work
 
@@ -79,11 +80,15 @@ def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, wri
     ------
     OutOfMemory
         If the frames and the tables do not all fit; nothing has changed then.
+    BusError
+        If the hugetlb pool has no such pages for it.
     """
     leaf, table = kernel.geometry.leaf_pages(vma.level), space.page_table
     new = int((_held(vma, heads, leaf) == 0).sum()) if vma.object else len(heads)
     kernel.frames.require(Counter({1: table.missing(vma.level, heads)}) + Counter({leaf: new}))
     made = table.grow(vma.level, heads)
+    if vma.level > 1:
+        take_missing(kernel.hugetlb, space, vma, new)
     bits = leaf_bits(vma.level, write) | _rights(vma)
     for start in range(0, len(heads), _CHUNK):
         some = heads[start : start + _CHUNK]

@@ -51,6 +51,8 @@ def begin(kernel: KernelState, process: Process, vpn: int, write: bool) -> Fault
     ------
     SegmentationFault
         If no mapping covers the page, or it forbids the access.
+    BusError
+        If no huge page is left for it.
     OutOfMemory
         If no frame is left; nothing has changed then.
     """
@@ -102,6 +104,8 @@ def commit(kernel: KernelState, process: Process, pending: Pending) -> Fault:
     entries = kernel.arena.flat[slot : slot + pages // leaf]
     kernel.frames.hold_pending(-pages)
     if slot == NO_SLOT or ((entries ^ np.uint64(seen)) & _NOT_MARKS).any():
+        if pending.vma.level > 1:
+            kernel.hugetlb.drop(kernel.frames, np.array([pfn]), kept=pending.vma.reserved and not seen)
         kernel.frames.release(np.array([pfn]), pages)
         table.deposit(-(kind == "thp_fill"))
         return Fault("late", work + Work(frees=1))
@@ -125,5 +129,7 @@ def _let_go(kernel: KernelState, process: Process, pending: Pending) -> Work:
         frees = kernel.folios.remove(old, space.page_table.root)
     elif not pending.seen & SPECIAL:
         frees = kernel.frames.drop(frame_of(old), kernel.geometry.leaf_pages(leaf))
+        if leaf > 1:
+            kernel.hugetlb.drop(kernel.frames, frame_of(old), kept=False)
         flipped = flip_last_sharers(kernel, np.array([pending.vpn]), frame_of(old), leaf)
     return replaced(space.other_cores, frees) + flipped

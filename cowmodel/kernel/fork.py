@@ -29,8 +29,9 @@ def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace,
         If the tables, and with an eager policy the frames, do not fit; nothing has changed then.
     """
     inherited = [vma for vma in parent.vmas if vma.inherited]
-    written = [vma for vma in inherited if vma.written and not vma.wiped]
+    written = [vma for vma in inherited if (vma.written or _found(kernel, vma)) and not vma.wiped]
     kernel.frames.require(_demand(kernel, parent, written))
+    kernel.hugetlb.take_for_fork(_huge_copies(kernel, parent, written))
     written.sort(key=lambda vma: vma.level, reverse=True)  # the order in which room was asked for
     parent.family.changes += 1
     kernel.tlbs.flush(parent.page_table.root)
@@ -42,6 +43,11 @@ def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace,
     return child, work
 
 
+def _found(kernel: KernelState, vma: Vma) -> bool:
+    """Return whether a child finds all of shared `vma` mapped that its parent has."""
+    return vma.level > 1 and not vma.private and not kernel.era.hugetlb_refaults
+
+
 def _copy_tables(kernel: KernelState, parent: PageTable, child: PageTable, vma: Vma) -> Work:
     """Give the child the tables and entries of `vma`.
 
@@ -49,17 +55,19 @@ def _copy_tables(kernel: KernelState, parent: PageTable, child: PageTable, vma: 
                                                    child  [present]
     copy:   parent [present, write] sharers 1  ->  the same; child [present, write] a new frame, sharers 1
     """
-    return sum((_copy_run(kernel, parent, child, run, vma.writable) for run in vma.runs()), NOTHING)
+    return sum((_copy_run(kernel, parent, child, run, vma) for run in vma.runs()), NOTHING)
 
 
-def _copy_run(kernel: KernelState, parent: PageTable, child: PageTable, run: Run, writable: bool) -> Work:
+def _copy_run(kernel: KernelState, parent: PageTable, child: PageTable, run: Run, vma: Vma) -> Work:
     deposits = child.deposits
     work = tables_work(kernel.passes.graft(parent, child, run))
+    if not vma.private:
+        return work + entries_work(run.level, kernel.passes.repeat(parent, child, run))
     if kernel.policy.at_fork() is AtFork.SHARE:
         work += entries_work(run.level, kernel.passes.share(parent, child, run))
     else:
         entries, copied = kernel.passes.copy(parent, child, run)
-        if not writable:
+        if not vma.writable:
             change_entries(kernel, child, run, guard)
         copied_bytes = copied * kernel.geometry.leaf_bytes(run.level)
         work += entries_work(run.level, entries) + Work(allocations=copied, copied_bytes=copied_bytes)
@@ -78,11 +86,19 @@ def _demand(kernel: KernelState, parent: AddressSpace, written: list[Vma]) -> Co
                 found = passes.count(table, Run(level + 1, first, vma.last))
                 demand[1] += found.used - found.large  # the others point to tables
                 seen[level] = (vma.last // span + 1) * span
-        if kernel.policy.at_fork() is AtFork.COPY:
+        if vma.private and kernel.policy.at_fork() is AtFork.COPY:
             for run in vma.runs():
                 demand[geometry.leaf_pages(run.level)] += passes.count(table, run).owned
             demand[geometry.leaf_pages(vma.level)] -= cached.entries(table, vma)
     return demand
+
+
+def _huge_copies(kernel: KernelState, parent: AddressSpace, written: list[Vma]) -> int:
+    """Return the hugetlb pages that a fork will take."""
+    if kernel.policy.at_fork() is not AtFork.COPY:
+        return 0
+    runs = [run for vma in written if vma.level > 1 and vma.private for run in vma.runs()]
+    return sum(kernel.passes.count(parent.page_table, run).owned for run in runs)
 
 
 def unmap(kernel: KernelState, space: AddressSpace, first: int, end: int) -> Work:
@@ -105,13 +121,17 @@ def drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int,
     if vma.object and not vma.private:
         dirty.note_dropped(kernel, space.page_table, vma, first, end)
 
-    def flip(vpns: Numbers, pfns: Numbers) -> None:
-        flipped.append(flip_last_sharers(kernel, vpns, pfns, vma.level))
+    def hear(vpns: Numbers, pfns: Numbers) -> None:
+        if seeking:
+            flipped.append(flip_last_sharers(kernel, vpns, pfns, vma.level))
+        if vma.level > 1:
+            kernel.hugetlb.drop(kernel.frames, pfns, vma.reserved)
 
     seeking = vma.private and kernel.policy.seeks_last_sharer()
+    tell = hear if seeking or vma.level > 1 else None
     work = split_at(kernel, space, vma, first) + split_at(kernel, space, vma, end)
     for run in vma.runs(first, end):
-        drops, frees = kernel.passes.drop(space.page_table, run, flip if seeking else None)
+        drops, frees = kernel.passes.drop(space.page_table, run, tell)
         work += Work(drops=drops, frees=frees)
     return sum(flipped, work)
 
@@ -124,10 +144,13 @@ def _cut(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: in
     space.vmas.remove(vma)
     for part in parts:
         space.insert(part)
-    if vma.object is None:
-        return Work()
-    vma.object.mappings += len(parts)
-    return Work(frees=vma.object.let_go(kernel.frames, leaf))
+    frees = 0
+    if vma.object:
+        vma.object.mappings += len(parts)
+        frees = vma.object.let_go(kernel.frames, leaf)
+    if vma.level > 1:
+        kernel.hugetlb.close(vma, (vma.pages - sum(part.pages for part in parts)) // leaf, frees)
+    return Work(frees=frees)
 
 
 def exit_space(kernel: KernelState, space: AddressSpace) -> Work:

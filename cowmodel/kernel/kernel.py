@@ -22,7 +22,7 @@ from cowmodel.kernel.fork import exit_space, fork_space
 from cowmodel.kernel.memory import Memory
 from cowmodel.kernel.memory_object import MemoryObject
 from cowmodel.kernel.process import Process
-from cowmodel.kernel.work import Work
+from cowmodel.kernel.work import NOTHING, Work
 
 
 class Kernel(Memory):
@@ -74,6 +74,19 @@ class Kernel(Memory):
         space, work = fork_space(self, parent.memory)
         return self._enter(space, parent), work
 
+    def vfork(self, parent: Process) -> tuple[Process, Work]:
+        """Make a child that has the parent's memory, not a copy; the parent waits until it exits or execs.
+
+        Nothing is copied, protected or flushed: as far as memory goes the child is a new thread.
+
+        Raises
+        ------
+        SimulationError
+            If the parent has exited.
+        """
+        parent.memory.users += 1
+        return self._enter(parent.memory, parent), Work(threads=1)
+
     def exec(self, process: Process) -> Work:
         """Replace the memory of `process` by an empty address space.
 
@@ -85,7 +98,7 @@ class Kernel(Memory):
             If there is no room for a root table beside those that it gives up.
         """
         old, process.space = process.memory, self._new_space()
-        return Work(execs=1, pgd_tables=1) + exit_space(self, old)
+        return Work(execs=1, pgd_tables=1) + self._leave(old)
 
     def exit(self, process: Process) -> Work:
         """End `process`; its parent may wait for it, its children have no parent any more.
@@ -102,7 +115,7 @@ class Kernel(Memory):
                 del self.processes[child.pid]
         if process.parent is None:
             del self.processes[process.pid]
-        return Work(exits=1) + exit_space(self, space)
+        return Work(exits=1) + self._leave(space)
 
     def wait(self, parent: Process, child: Process) -> Work:
         """Let `parent` take note that `child` has exited.
@@ -123,6 +136,11 @@ class Kernel(Memory):
     def _new_space(self) -> AddressSpace:
         self.frames.require({1: 1})
         return AddressSpace(PageTable(self.arena), Family())
+
+    def _leave(self, space: AddressSpace) -> Work:
+        """Let go of what a space maps, if nobody else has it."""
+        space.users -= 1
+        return NOTHING if space.users else exit_space(self, space)
 
     def _enter(self, space: AddressSpace, parent: Process | None) -> Process:
         process = Process(len(self.everyone) + 1, parent, space)

@@ -69,11 +69,11 @@ def write_protected(
     elif has_room and kernel.era.huge_copied_whole:
         return _take_whole(kernel, "thp_copy", copied(whole_bytes), vma, block, seen=word)
     kernel.frames.require({1: 1})
-    work = split(kernel, space, vpn) + copied(kernel.geometry.page_bytes)
+    work, page_bytes = split(kernel, space, vpn), kernel.geometry.page_bytes
     seen = int(kernel.arena.flat[space.page_table.walk(vpn)])
     if word & SPECIAL:
-        return take(kernel, "zero_replace", work, vma, vpn, seen=seen)
-    return take(kernel, "thp_split_copy", work, vma, vpn, seen=seen)
+        return take(kernel, "zero_replace", work + filled(page_bytes), vma, vpn, seen=seen)
+    return take(kernel, "thp_split_copy", work + copied(page_bytes), vma, vpn, seen=seen)
 
 
 def split(kernel: KernelState, space: AddressSpace, vpn: int) -> Work:

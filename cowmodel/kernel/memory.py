@@ -8,7 +8,7 @@ import numpy as np
 from cowmodel.errors import ConfigError, SegmentationFault, SimulationError
 from cowmodel.hardware.page_table import NO_SLOT
 from cowmodel.hardware.paging import ACCESSED, DIRTY, PRESENT, WRITE, Numbers
-from cowmodel.kernel import cached, dirty, dispatch
+from cowmodel.kernel import cached, dispatch
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.advice import POPULATE, advise
 from cowmodel.kernel.backing import BASE, Backing
@@ -16,7 +16,7 @@ from cowmodel.kernel.fault import FILL, Fault, Pending
 from cowmodel.kernel.fork import unmap
 from cowmodel.kernel.large_folio import split_ends
 from cowmodel.kernel.memory_object import MemoryObject
-from cowmodel.kernel.populate import populate_whole
+from cowmodel.kernel.populate import empty_leafs, mark_dirty, populate_whole
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.rights import protect
 from cowmodel.kernel.state import KernelState
@@ -46,6 +46,8 @@ class Memory(KernelState):
             policy does not go with it.
         SimulationError
             If the place is taken, not aligned or outside the address space, or the file is smaller.
+        OutOfMemory
+            If the hugetlb pool has not so many pages to keep for it.
         """
         backing.check_policy(self.policy)
         level = backing.level(self.geometry)
@@ -58,7 +60,9 @@ class Memory(KernelState):
         behind = file or (MemoryObject(leafs) if shared else None)
         if file and (level > 1 or leafs > len(file.pfns)):
             raise SimulationError(f"mmap: expected at most the {len(file.pfns):,} base pages of the file")
-        vma = Vma(first, leafs * leaf, level, behind, private=not shared)
+        if level > 1:
+            self.hugetlb.reserve(leafs)
+        vma = Vma(first, leafs * leaf, level, behind, not shared, reserved=level > 1 and not shared)
         if behind:
             behind.mappings += 1
         self._allow_folios(vma, backing)
@@ -94,7 +98,7 @@ class Memory(KernelState):
         """
         end = self._mapped(process, "mprotect", first, pages)
         work, locked = protect(self, process.memory, first, end, writable)
-        return sum((self._touch_all(process, *run, write=True) for run in locked), work)
+        return sum((self._fault_in(process, *run, write=True) for run in locked), work)
 
     def madvise(self, process: Process, first: int, pages: int, advice: str) -> Work:
         """Advise about pages: one of `cowmodel.kernel.advice.ADVICE`.
@@ -113,9 +117,7 @@ class Memory(KernelState):
         write = POPULATE[advice]
         if write and not all(vma.writable for vma in process.memory.overlapping(first, end)):
             raise SegmentationFault(f"process {process.pid} populates pages that it may not write")
-        if write:
-            dirty.note_populated(self, process.memory, first, end)
-        return self._touch_all(process, first, end, write)
+        return self._fault_in(process, first, end, write)
 
     def mlock(self, process: Process, first: int, pages: int) -> Work:
         """Make pages resident, those that may be written as a write would; a child does not inherit the lock.
@@ -132,7 +134,7 @@ class Memory(KernelState):
             list(process.memory.change(first, end, self.geometry.leaf_pages, locked=True))
         for vma in process.memory.overlapping(first, end):
             write = vma.writable and vma.private
-            work += self._touch_all(process, max(first, vma.first), min(end, vma.end), write)
+            work += self._fault_in(process, max(first, vma.first), min(end, vma.end), write)
         return work
 
     def populate(self, process: Process, vma: Vma, vpns: Numbers | None = None) -> Work:
@@ -153,12 +155,12 @@ class Memory(KernelState):
             every = np.arange(vma.first, vma.end) if vpns is None else np.unique(vpns)
             return self._fill_folios(process, vma, every)
         if vma.object and vma.private:
-            empty = self._empty(process, vma, vpns).tolist()
+            empty = empty_leafs(self, process, vma, vpns).tolist()
             return sum((self.fault(process, vpn, write=True).work for vpn in empty), NOTHING)
         if vpns is None and vma.private:
             work = populate_whole(self, process.memory, vma)
         else:
-            work = cached.fill(self, process.memory, vma, self._empty(process, vma, vpns))
+            work = cached.fill(self, process.memory, vma, empty_leafs(self, process, vma, vpns))
         process.memory.family.changes += 1
         process.faults["shared_map" if vma.object else FILL[vma.level > 1]] += work.traps
         return work
@@ -191,6 +193,8 @@ class Memory(KernelState):
         ------
         SegmentationFault
             If no mapping covers the page.
+        BusError
+            If no huge page is left for it.
         OutOfMemory
             If no frame is left.
         """
@@ -219,30 +223,19 @@ class Memory(KernelState):
                 raise SimulationError(f"process {process.pid}: {verb} of part of a huge page")
         return end
 
-    def _touch_all(self, process: Process, first: int, end: int, write: bool) -> Work:
+    def _fault_in(self, process: Process, first: int, end: int, write: bool) -> Work:
         """Fault in pages first..end, exclusive, as accesses would."""
         work = NOTHING
         for vpn in range(first, end):
-            while not self.touch(process, vpn, write):  # re-executed after each fault
-                work += self.fault(process, vpn, write).work
+            if not (write and mark_dirty(self, process.memory, vpn)):
+                work += self._access(process, vpn, write)._replace(hits=0)
         return work
 
     def _access(self, process: Process, vpn: int, write: bool) -> Work:
-        return self._touch_all(process, vpn, vpn + 1, write) + Work(hits=1)
-
-    def _empty(self, process: Process, vma: Vma, vpns: Numbers | None) -> Numbers:
-        """Return the leafs of `vma` at pages `vpns`, or all, that have no entry."""
-        leaf = self.geometry.leaf_pages(vma.level)
-        wanted = np.full(vma.pages // leaf, vpns is None)
-        if vpns is not None and len(vpns):
-            if not vma.first <= vpns.min() <= vpns.max() < vma.end:
-                raise SimulationError(
-                    f"process {process.pid} populates pages that are not all in that mapping"
-                )
-            wanted[(vpns - vma.first) // leaf] = True
-        heads = vma.first + np.flatnonzero(wanted) * leaf
-        empty: Numbers = heads[process.memory.page_table.entries(heads, vma.level) == 0]
-        return empty
+        work = Work(hits=1)
+        while not self.touch(process, vpn, write):  # re-executed after each fault
+            work += self.fault(process, vpn, write).work
+        return work
 
     def _fill_folios(self, process: Process, vma: Vma, vpns: Numbers) -> Work:
         """Write to those pages, which rise, that have no entry when it is their turn."""

@@ -93,6 +93,14 @@ class Passes:
             entries += self._put(child, run, block, protected)
         return entries
 
+    def repeat(self, parent: PageTable, child: PageTable, run: Run) -> int:
+        """Let the child map what the parent does, with the same rights; return the entries that it got."""
+        entries = 0
+        for block in parent.blocks(run):
+            self._map(child, block)
+            entries += self._put(child, run, block, block.entries)
+        return entries
+
     def copy(self, parent: PageTable, child: PageTable, run: Run) -> tuple[int, int]:
         """Give the child frames of its own; return the entries that it got, and the leafs this took.
 

@@ -22,8 +22,8 @@ def flip_last_sharers(kernel: KernelState, vpns: Numbers, pfns: Numbers, level: 
         return NOTHING
     alone = (kernel.frames.sharers[pfns] == 1) & ~kernel.frames.cached[pfns]
     vpns, pfns, flips = vpns[alone], pfns[alone], 0
-    for process in kernel.alive:
-        slots = process.memory.page_table.slots(vpns, level)
+    for space in kernel.spaces:
+        slots = space.page_table.slots(vpns, level)
         words = np.where(slots == NO_SLOT, np.uint64(0), kernel.arena.flat[slots])
         found = (frame_of(words) == pfns) & (words & np.uint64(WRITE) == 0)
         guarded, flipped = words[found] & np.uint64(GUARDED) != 0, make_writable(words[found])

@@ -9,6 +9,7 @@ from cowmodel.hardware.tlb import NoTlbs
 from cowmodel.kernel.address_space import AddressSpace
 from cowmodel.kernel.choices import CopyPolicy
 from cowmodel.kernel.era import Era
+from cowmodel.kernel.hugetlb import Pool
 from cowmodel.kernel.memory_object import MemoryObject
 from cowmodel.kernel.passes import Passes
 from cowmodel.kernel.process import Process
@@ -37,6 +38,8 @@ class KernelState:
     arena : Arena
     passes : Passes
         How runs of entries are handled; an engine may put faster ones in their place.
+    hugetlb : Pool
+        Of huge pages, never empty; one of limited size may be put in its place before anything is mapped.
     tlbs : NoTlbs
         Of the cores, which are told when a translation is no longer true; a machine may put real ones here.
     files : list of MemoryObject
@@ -56,6 +59,7 @@ class KernelState:
         self.arena = Arena(geometry, self.frames)
         self.folios = Folios(self.frames)
         self.passes = Passes(self.arena, self.frames, self.folios)
+        self.hugetlb = Pool()
         self.tlbs = NoTlbs()
         self.files: list[MemoryObject] = []
         self.processes: dict[int, Process] = {}
@@ -66,6 +70,11 @@ class KernelState:
     def alive(self) -> list[Process]:
         """Processes that have not exited."""
         return [process for process in self.processes.values() if process.space]
+
+    @property
+    def spaces(self) -> list[AddressSpace]:
+        """Address spaces of those, each once."""
+        return list(dict.fromkeys(process.memory for process in self.alive))
 
     def forget(self, space: AddressSpace, vpns: Numbers) -> Work:
         """Throw translations of leafs at `vpns` out of all TLBs in use for `space`: few one by one."""

@@ -28,7 +28,7 @@ class Work(NamedTuple):
     shootdowns : int
         Other cores that were interrupted to do the same.
     forks, threads, spawns, execs, exits, waits, mappings : int
-        Calls of the verbs, whatever their size; a mapping is one mmap or munmap.
+        Calls of the verbs, whatever their size; a mapping is one mmap or munmap, a thread also one vfork.
     vmas : int
         Mappings duplicated by fork.
     pte_entries, pmd_entries, pud_entries : int

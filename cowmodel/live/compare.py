@@ -15,7 +15,7 @@ from pathlib import Path
 from cowmodel.errors import SimulationError
 from cowmodel.live.stage import live
 from cowmodel.scenario.expectations import unmet
-from cowmodel.scenario.fields import SIGNALS, Row
+from cowmodel.scenario.fields import STOPS, Row
 from cowmodel.scenario.model import ModelStage
 from cowmodel.scenario.play import play
 from cowmodel.scenario.setup import Setup
@@ -24,7 +24,7 @@ from cowmodel.speed.running_kernel import CannotMeasure
 
 OLDEST = 6, 15  # Linux: since then a large folio is written in place by the rules that the model follows
 _NOT_COMPARED = re.compile(r"ns|line|majflt|kinds\..*")
-_RACING = re.compile(r"(accessed|other)\..*|flips|smaps_kb\..*|frames\..*")
+_RACING = re.compile(r"(accessed|other)\..*|flips|smaps_kb\..*|frames\..*|pool\..*")
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,6 @@ def differences(scenario: Scenario, modelled: list[Row], measured: list[Row]) ->
             if model[field] != kernel[field] and not excused:
                 where = f"{scenario.path}:{place['line']}: step {place['step']}, {place['op']}"
                 yield f"{where}: {field}: model {model[field]}, running kernel {kernel[field]}"
-        for signal in sorted({*SIGNALS} & (model.keys() ^ kernel.keys())):
+        for signal in sorted({*STOPS} & (model.keys() ^ kernel.keys())):
             who = "the model" if signal in model else "the running kernel"
             yield f"{scenario.path}:{place['line']}: step {place['step']}: {signal} only on {who}"

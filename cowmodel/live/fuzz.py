@@ -20,7 +20,7 @@ _FILE, _FILESHARED = (f"{kind} pages={{pages}} page=4k file=F" for kind in ("fil
 BACKINGS = {
     "base": ("anon pages={pages} page=4k",),
     "shared": ("shared pages={pages} page=4k",),
-    "hugetlb": ("anon size={huge}m page=hugetlb",),
+    "hugetlb": (*(f"{kind} size={{huge}}m page=hugetlb" for kind in ("anon", "anon", "anon", "shared")),),
     "thp": ("anon pages={many} page=thp{shift}",),
     "mthp": ("anon pages={pages} page=mthp{shift}",),
     "folios": ("anon pages={many} page=thp{shift}",),
@@ -29,14 +29,15 @@ BACKINGS = {
 }
 """How regions are mapped, by what they are made of: one of several ways each."""
 _SETTINGS = {
-    "hugetlb": "set hugepages 64",
-    "mthp": "set mthp 64k=madvise 2m=never",
-    "folios": "set mthp 16k=madvise 64k=madvise 1m=madvise 2m=inherit",
-    "file": f"set file F {4 * _MOST_PAGES}k",
-    "file-disk": f"set file F {4 * _MOST_PAGES}k disk",
+    "mthp": ["set mthp 64k=madvise 2m=never"],
+    "folios": ["set mthp 16k=madvise 64k=madvise 1m=madvise 2m=inherit"],
+    "file": [f"set file F {4 * _MOST_PAGES}k"],
+    "file-disk": [f"set file F {4 * _MOST_PAGES}k disk"],
 }
 _WIPED = ("base", "thp", "mthp", "folios")  # which a child may get empty
+_MOST_SPARE = 3  # hugetlb pages beside those that the regions reserve
 _OPERATIONS = 20  # of a scenario
+_SHARED = 0.25  # of the hugetlb regions
 
 
 @dataclass
@@ -66,22 +67,27 @@ class Author:
 
     Attributes
     ----------
-    lines : list of str
-        The operations so far.
+    settings, lines : list of str
+        What is set first; the operations so far.
     """
 
     rng: np.random.Generator
     backing: str
+    settings: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Map the regions."""
         self._huge = self.backing == "hugetlb"
+        self.settings += _SETTINGS.get(self.backing, [])
         self._processes: dict[str, dict[str, _Region]] = {"P0": {}}
         self._born = 1
         self._names = list("FEDCBA"[-_MOST_REGIONS:])
         for _ in range(int(self.rng.integers(1, 3))):
             self._map("P0")
+        if self._huge:
+            reserved = sum(len(region.mapped) for region in self._processes["P0"].values())
+            self.settings.append(f"set hugepages {reserved + int(self.rng.integers(_MOST_SPARE + 1))}")
 
     def write(self, operations: int) -> None:
         """Add so many operations, less those that make no sense where they would be."""
@@ -132,6 +138,7 @@ class Author:
         choices = ["populate_read", "dontfork"] + ["dontneed"] * (not region.locked[part].any())
         choices += ["populate_write"] * bool(region.writable[part].all())
         choices += ["wipeonfork"] * (self.backing in _WIPED)
+        choices += ["free", "free"] * (self.backing == "base" and not region.locked[part].any())
         advice = str(self.rng.choice(choices))
         if region.mapped[part].all():
             region.inherited[part] &= advice != "dontfork"
@@ -182,9 +189,8 @@ class Author:
         return f"{first * scale}-{(last + 1) * scale - 1}"
 
 
-def text(lines: list[str], backing: str) -> str:
-    """Return operations as a whole scenario."""
-    settings = [_SETTINGS[backing]] if backing in _SETTINGS else []
+def text(settings: list[str], lines: list[str]) -> str:
+    """Return operations, and what is set before, as a whole scenario."""
     return "\n".join(["name fuzz", *settings, *lines]) + "\n"
 
 
@@ -202,7 +208,7 @@ def tried(seed: int, number: int, backing: str, program: Path, setup: Setup) -> 
     """Write scenario `number` of a seed, run it on both, and shrink it if they differ."""
 
     def compared(lines: list[str]) -> Comparison:
-        return compare(parse(text(lines, backing), Path("fuzz")), program, setup)
+        return compare(parse(text(author.settings, lines), Path("fuzz")), program, setup)
 
     def fails(lines: list[str]) -> bool:
         try:
@@ -216,7 +222,7 @@ def tried(seed: int, number: int, backing: str, program: Path, setup: Setup) -> 
     if came.differences:
         lines = shrunk(lines, fails)
         came = compared(lines)
-    return Found(text(lines, backing), len(author.lines), came.differences, came.not_modelled)
+    return Found(text(author.settings, lines), len(author.lines), came.differences, came.not_modelled)
 
 
 def shrunk(lines: list[str], fails: Callable[[list[str]], bool]) -> list[str]:

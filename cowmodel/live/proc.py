@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from cowmodel.hardware.paging import Numbers, Words
-from cowmodel.scenario.fields import ABSENT, SMAPS, ZERO
+from cowmodel.scenario.fields import ABSENT, SMAPS, ZERO, Row
 from cowmodel.scenario.steps import PAGE_BYTES, Map
 from cowmodel.speed.running_kernel import CannotMeasure
 
 _PRESENT = np.uint64(1 << 63)
 _FRAME = np.uint64((1 << 55) - 1)
 _HUGE = 2 << 20
+POOL = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 
 
 def pagemap(pid: int, first_page: int, pages: int) -> Words:
@@ -90,6 +91,13 @@ def smaps(pid: int, region: Map) -> dict[str, int]:
         if region.address <= start < end:
             sums = {name: sum_kb + _number(vma, name) for name, sum_kb in sums.items()}
     return sums
+
+
+def pool() -> Row:
+    """Return `pool.*`; what is reserved is a number without sign that may have gone below 0."""
+    free = int((POOL / "free_hugepages").read_text())
+    reserved = int((POOL / "resv_hugepages").read_text())
+    return {"pool.free": free, "pool.reserved": reserved - (reserved >> 63 << 64)}
 
 
 def _number(text: str, name: str) -> int:

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from errno import EFAULT, ENOMEM
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED
 from pathlib import Path
 from signal import SIGBUS, SIGSEGV
@@ -32,6 +33,8 @@ ADVICE = {
     "populate_write": 23,
 }
 RIGHTS = {"r": READABLE, "rw": READABLE | WRITABLE}
+# what a call comes to that faults pages in, when one of the faults can not be handled
+NO_PAGE = {"madvise populate_read": EFAULT, "madvise populate_write": EFAULT, "mlock": ENOMEM}
 MODES = {"read": 0, "rmw": 2}
 SIGNALS: dict[int, str] = {SIGSEGV: "sigsegv", SIGBUS: "sigbus"}
 LAUNCHES = {"vfork": processes.VFORK, "spawn": processes.SPAWN, "forkexec": processes.FORKEXEC}
@@ -105,6 +108,11 @@ class LiveStage:
         CannotMeasure
             If the kernel refuses one.
         """
+        rows = self._act(steps, cast)
+        pool = proc.pool() if self._scenario.settings.hugepages is not None else {}
+        return [row | pool for row in rows]
+
+    def _act(self, steps: Sequence[Step], cast: Cast) -> list[Row]:
         accesses = [step for step in steps if isinstance(step, Access)]
         if accesses:
             return self._access(accesses, cast)
@@ -139,9 +147,12 @@ class LiveStage:
         return [self._row(step, answer) for step, answer in zip(steps, answers, strict=True)]
 
     def _call(self, step: Step, *arguments: int) -> Answer:
+        return self._accepted(step, self._ask(step, *arguments))
+
+    def _ask(self, step: Step, *arguments: int) -> Answer:
         """Let a process make a system call."""
         padded = arguments + (0,) * (7 - len(arguments))
-        return self._accepted(step, self._processes.ask(self._numbers[step.proc], processes.SYSCALL, *padded))
+        return self._processes.ask(self._numbers[step.proc], processes.SYSCALL, *padded)
 
     def _accepted(self, step: Step, answer: Answer) -> Answer:
         if answer.errno:
@@ -177,7 +188,10 @@ class LiveStage:
         size_bytes = (step.last - step.first + 1) * PAGE_BYTES
         extra = {"madvise": ADVICE, "mprotect": RIGHTS}.get(step.op, {}).get(step.how, 0)
         number = {"munmap": MUNMAP, "madvise": MADVISE, "mprotect": MPROTECT, "mlock": MLOCK}[step.op]
-        return self._row(step, self._call(step, number, start, size_bytes, extra))
+        answer = self._ask(step, number, start, size_bytes, extra)
+        if answer.errno == NO_PAGE.get(step.feature):
+            return self._row(step, answer) | {"refused": 1}
+        return self._row(step, self._accepted(step, answer))
 
     def fork(self, step: Fork, cast: Cast) -> Row:
         """Fork."""

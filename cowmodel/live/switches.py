@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from cowmodel.live import proc
 from cowmodel.scenario.steps import Settings
 from cowmodel.speed.running_kernel import CannotMeasure
 
 THP = Path("/sys/kernel/mm/transparent_hugepage")
-POOL = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
+POOL = proc.POOL / "nr_hugepages"
 LOCK = Path(tempfile.gettempdir(), "cowmodel-live.lock")
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 

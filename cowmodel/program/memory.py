@@ -121,6 +121,8 @@ class Memory(Thread):
                 found, loads = self.machine.kernel.tlbs.taken(core)
                 work = Work(hits=part.done - done, tlb_hits=found, walk_loads=loads)
                 self.machine.records.action_work += work
+            if part.signal:
+                raise part.signal
 
     def _do(self, action: str, verb: Callable[[], Work]) -> Activity:
         """Let a verb that makes nothing change the mappings."""

@@ -32,6 +32,15 @@ class Program(Memory):
         yield from self._spend("spawn", work, child)
         return start(self.machine, main, child)
 
+    def vfork(self, main: "Main") -> Activity:
+        """Start a child that has this process's memory, not a copy; return its program once it has ended."""
+        yield from self._on_core()
+        child, work = self.machine.kernel.vfork(self.process)
+        yield from self._spend("vfork", work, child)
+        program = start(self.machine, main, child)
+        yield from self.sleep(program.ended)
+        return program
+
     def exec(self) -> Activity:
         """Replace the process's memory by an empty address space; raise as `exit` does."""
         self._must_be_the_last("execs")

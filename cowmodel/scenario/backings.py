@@ -1,6 +1,7 @@
 """What the regions of a scenario are made of, in the model."""
 
 from cowmodel.kernel.backing import BASE, Backing
+from cowmodel.kernel.hugetlb import Pool
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.memory_object import MemoryObject
 from cowmodel.scenario.steps import HUGE_BYTES, PAGE_BYTES, Map, Scenario, Settings
@@ -11,6 +12,12 @@ _OF_ONE_SIZE = {"4k": BASE, "hugetlb": Backing("hugetlb", HUGE_BYTES)}
 def opened(kernel: Kernel, settings: Settings) -> dict[str, MemoryObject]:
     """Open the files that are set, by name."""
     return {name: kernel.open(made.size_bytes, made.disk) for name, made in settings.files.items()}
+
+
+def set_pool(kernel: Kernel, settings: Settings) -> None:
+    """Give the kernel a pool of so many hugetlb pages as are set, if any are."""
+    if settings.hugepages is not None:
+        kernel.hugetlb = Pool(settings.hugepages)
 
 
 def behind_the_end(scenario: Scenario) -> str:

@@ -25,7 +25,7 @@ def expectations(text: str) -> tuple[Expectation, ...]:
 
 
 def _expectation(text: str) -> Expectation:
-    match = re.fullmatch(r"\s*([\w.]+)\s*(|>=|<=)\s*(\d{1,18})\s*", text)
+    match = re.fullmatch(r"\s*([\w.]+)\s*(|>=|<=)\s*(-?\d{1,18})\s*", text)
     if not match:
         raise ConfigError(f"expected '#= FIELD NUMBER, FIELD >=NUMBER', got {text.strip()!r}")
     if not fields.known(match[1]):
@@ -45,7 +45,7 @@ def unmet(scenario: Scenario, rows: Iterable[Row]) -> Iterator[str]:
     for row in rows:
         step = steps[int(row["step"])]
         for one in step.expected:
-            got = row.get(one.field, 0 if one.field in fields.SIGNALS else None)
+            got = row.get(one.field, 0 if one.field in fields.STOPS else None)
             if got is None and fields.optional(one.field):
                 continue
             if got is None or not one.holds(int(got)):

@@ -25,7 +25,8 @@ OTHER_CHANGES = ("new", "zero_to_anon", "copied", "gone")
 FRAMES = ("unique", "shared", "mappings", "zero_mappings")
 SMAPS = ("Rss", "Pss", "Private_Dirty", "Shared_Dirty", "Anonymous", "AnonHugePages")
 HEIRS = ("shared", "copied", "parent_only", "child_only")
-SIGNALS = ("sigsegv", "sigbus")
+STOPS = ("sigsegv", "sigbus", "refused")
+POOL = ("free", "reserved")
 FIELDS = (
     "accesses",
     "distinct",
@@ -36,11 +37,12 @@ FIELDS = (
     "child_pt_pages",
     "pages.present",
     "pages.zero",
-    *SIGNALS,
+    *STOPS,
     *(f"accessed.{change}" for change in CHANGES),
     *(f"other.{change}" for change in OTHER_CHANGES),
     *(f"frames.{name}" for name in FRAMES),
     *(f"smaps_kb.{name}" for name in SMAPS),
+    *(f"pool.{name}" for name in POOL),
     "ns",
 )
 _NEED_FRAMES = re.compile(

@@ -1,7 +1,7 @@
 """Look at the model's memory as a scenario does: a region's frames, tables, and what smaps would say."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from cowmodel.hardware.paging import (
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
-from cowmodel.scenario.fields import ABSENT, SMAPS
+from cowmodel.scenario.fields import ABSENT, POOL, SMAPS, Row
 from cowmodel.scenario.steps import Map
 
 _BELOW_ROOT = slice(1, 4)  # PTE, PMD and PUD tables, as VmPTE counts them
@@ -57,8 +57,9 @@ def smaps(kernel: Kernel, process: Process, region: Map) -> Mapping[str, int]:
 
 
 def _smaps(kernel: Kernel, vma: Vma, words: Words) -> dict[str, int]:
-    """Return the same of a mapping; a page is dirty if its entry or its object says so."""
+    """Return the same of a mapping; a page is dirty if its entry, its frame or its object says so."""
     dirty = words & np.uint64(DIRTY | SAVED_DIRTY) != 0
+    dirty |= np.isin(frame_of(words), list(kernel.frames.dirty))
     if vma.object:
         dirty |= (words & np.uint64(CACHED) != 0) & vma.object.dirty[vma.offset : vma.offset + vma.pages]
     counted = (words != 0) & (words & np.uint64(SPECIAL) == 0)
@@ -75,23 +76,9 @@ def _smaps(kernel: Kernel, vma: Vma, words: Words) -> dict[str, int]:
     return {name: count * _KIB_PAGE for name, count in pages.items()} | {"Pss": parts >> 10 + _PSS_SHIFT}
 
 
-def hugetlb_demand(kernel: Kernel, mapped: Iterable[tuple[Process, Map, bool]]) -> int:
-    """Return the 2 MiB hugetlb pages that are in use, or kept for an owner that has yet to touch them.
-
-    Parameters
-    ----------
-    kernel : Kernel
-    mapped : iterable of (Process, Map, bool)
-        Live processes with their regions; whether the process made the region and so owns its reservation.
-    """
-    used, kept = set[int](), 0
-    for process, region, owner in mapped:
-        for vma in vmas(process, region):
-            if vma.level > 1:
-                words = _entries(kernel, process, vma)
-                used |= set(frame_of(words[words != 0]).tolist())
-                kept += int((words == 0).sum()) if owner else 0
-    return len(used) + kept
+def pool(kernel: Kernel) -> Row:
+    """Return `pool.*`, as `/sys/kernel/mm/hugepages` tells it."""
+    return {f"pool.{name}": getattr(kernel.hugetlb, name) for name in POOL}
 
 
 def _pages(kernel: Kernel, process: Process, vma: Vma) -> Words:

@@ -7,7 +7,7 @@ kernel learns is one more row there.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from cowmodel.errors import SegmentationFault, SimulationError
+from cowmodel.errors import BusError, SegmentationFault, SimulationError
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.advice import ADVICE
 from cowmodel.kernel.backing import Backing
@@ -15,7 +15,7 @@ from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
 from cowmodel.scenario import look
-from cowmodel.scenario.backings import backing, behind_the_end, opened
+from cowmodel.scenario.backings import backing, behind_the_end, opened, set_pool
 from cowmodel.scenario.cast import Cast
 from cowmodel.scenario.fields import Row
 from cowmodel.scenario.setup import Setup
@@ -38,6 +38,7 @@ class ModelStage:
 
     def __init__(self, scenario: Scenario, setup: Setup) -> None:
         self.kernel = Kernel(setup.geometry, setup.memory_bytes, setup.policy, setup.era)
+        set_pool(self.kernel, scenario.settings)
         self.processes: dict[str, Process] = {"P0": self.kernel.spawn()[0]}
         self.works: Counter[Work] = Counter()
         self.files = opened(self.kernel, scenario.settings)
@@ -77,17 +78,18 @@ class ModelStage:
             )
         if step.number == 1 and (wrong := behind_the_end(self._scenario)):
             raise SimulationError(wrong)
-        process, stopped = self.processes.get(step.proc), False
+        process, stopped = self.processes.get(step.proc), ""
         before = Counter(process.faults) if process else Counter()
         self.works.clear()
         try:
             MODELLED[step.feature](self, step, cast)
         except SegmentationFault:
-            stopped = True
-        self._check_pool(step, cast)
+            stopped = "sigsegv"
+        except BusError:
+            stopped = "sigbus" if isinstance(step, Access) else "refused"
         return self._row(step, process.faults - before if process else Counter(), stopped)
 
-    def _row(self, step: Step, kinds: Counter[str], stopped: bool) -> Row:
+    def _row(self, step: Step, kinds: Counter[str], stopped: str) -> Row:
         row: Row = {}
         if step.op not in ("exit", "stat"):
             row |= {"minflt": kinds.total(), "majflt": 0}
@@ -95,23 +97,11 @@ class ModelStage:
             row["flips"] = sum(work.flips * times for work, times in self.works.items())
         row |= {f"kinds.{kind}": count for kind, count in sorted(kinds.items())}
         if stopped:
-            row["sigsegv"] = 1
+            row[stopped] = 1
+        if self._scenario.settings.hugepages is not None:
+            row |= look.pool(self.kernel)
         cost_ps = sum(self._costs.cost_ps(work) * times for work, times in self.works.items())
         return row | {"ns": cost_ps // 1000}
-
-    def _check_pool(self, step: Step, cast: Cast) -> None:
-        """Refuse to go on where a pool of hugetlb pages would be empty: the model's never is."""
-        pool = self._scenario.settings.hugepages
-        if pool is None or step.feature == "exit":
-            return
-        asked = look.hugetlb_demand(
-            self.kernel, [(self.processes[p], r, p == r.proc) for p, r in cast.pairs()]
-        )
-        if asked > pool:
-            raise SimulationError(
-                f"{self._scenario.where(step)}: expected at most {pool} hugetlb pages in use or reserved, got"
-                f" {asked}; the model has no pool that gets empty, `cowmodel scenario live` has"
-            )
 
 
 def _map(stage: ModelStage, step: Map, cast: Cast) -> None:
@@ -166,6 +156,12 @@ def _exit(stage: ModelStage, step: Step, cast: Cast) -> None:
     _end(stage, stage.processes.pop(step.proc))
 
 
+def _vfork(stage: ModelStage, step: Step, cast: Cast) -> None:
+    child, work = stage.kernel.vfork(stage.processes[step.proc])
+    stage.works[work] += 1
+    _end(stage, child)
+
+
 def _spawn(stage: ModelStage, step: Step, cast: Cast) -> None:
     child, work = stage.kernel.spawn(stage.processes[step.proc])
     stage.works[work] += 1
@@ -207,6 +203,7 @@ MODELLED: dict[str, Callable[..., None]] = {
     "mprotect r": _mprotect,
     "mprotect rw": _mprotect,
     "mlock": _mlock,
+    "vfork": _vfork,
     "spawn": _spawn,
     "forkexec": _forkexec,
     "stat": _stat,

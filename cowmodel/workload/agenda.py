@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from cowmodel.errors import ConfigError
 from cowmodel.scenario.cast import Cast
 from cowmodel.scenario.steps import PAGE_BYTES, Fork, Map, Plain, Scenario, Stat, Step
 
@@ -67,31 +66,6 @@ def completed(scenario: Scenario) -> Scenario:
         for count, proc in enumerate(reversed(cast.regions), 1)
     )
     return replace(scenario, steps=(*scenario.steps, *exits))
-
-
-def check_pool(scenario: Scenario) -> None:
-    """Refuse a scenario whose pool of hugetlb pages could get empty: the model's never does.
-
-    Raises
-    ------
-    ConfigError
-        At the first step after which processes may hold more of them, if each has written all it may.
-    """
-    cast, pool = Cast(), scenario.settings.hugepages
-    for step in scenario.steps if pool is not None else ():
-        cast.apply(step)
-        if isinstance(step, Fork | Map) and (most := _most_huge_pages(cast)) > (pool or 0):
-            raise ConfigError(
-                f"{scenario.where(step)}: expected no more than the {pool} hugetlb pages that are set, got up"
-                f" to {most} once all are written; the model has no pool that gets empty, so set more"
-            )
-
-
-def _most_huge_pages(cast: Cast) -> int:
-    huge = [region for _, region in cast.pairs() if region.page == "hugetlb"]
-    private = [region for region in huge if region.private]
-    shared = {region.number: region for region in huge if not region.private}
-    return sum(region.pages // _HUGE_PAGES for region in [*private, *shared.values()])
 
 
 def _who(step: Step, cast: Cast) -> str:

@@ -21,7 +21,6 @@ from cowmodel.program import Activity, Program
 from cowmodel.scenario.backings import backing, behind_the_end
 from cowmodel.scenario.read import read_scenario, shipped
 from cowmodel.scenario.steps import PAGE_BYTES, Map
-from cowmodel.workload.agenda import check_pool
 from cowmodel.workload.parameters import Read, problem
 from cowmodel.workload.stage import Stage, check_modelled
 from cowmodel.workload.streams import Streams
@@ -53,7 +52,6 @@ class Enactment(Workload):
         try:
             scenario = read_scenario(self.file)
             check_modelled(scenario)
-            check_pool(scenario)
             if wrong := behind_the_end(scenario):
                 raise ConfigError(wrong)
         except ConfigError as found:

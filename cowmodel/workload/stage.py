@@ -9,14 +9,12 @@ from contextlib import suppress
 
 import numpy as np
 
-from cowmodel.errors import ConfigError, SegmentationFault
-from cowmodel.hardware.paging import Numbers
+from cowmodel.errors import ConfigError, Signal
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.advice import ADVICE
-from cowmodel.kernel.process import Process
 from cowmodel.machine import Event, Machine
 from cowmodel.program import Activity, Main, Program
-from cowmodel.scenario.backings import backing, opened
+from cowmodel.scenario.backings import backing, opened, set_pool
 from cowmodel.scenario.steps import PAGE_BYTES, Access, Map, Ranged, Scenario, Step
 from cowmodel.workload.agenda import WAIT, Act, turns
 
@@ -37,6 +35,7 @@ class Stage:
     def __init__(self, machine: Machine, scenario: Scenario) -> None:
         self.settings = scenario.settings
         self.files = opened(machine.kernel, scenario.settings)
+        set_pool(machine.kernel, scenario.settings)
         self.programs: dict[str, Program] = {}
         self.vmas: dict[int, Vma] = {}
         self._begins, self._left = list[Event](), list[int]()
@@ -100,17 +99,8 @@ def _map(stage: Stage, program: Program, step: Map, vma: None) -> Activity:
 
 def _access(stage: Stage, program: Program, step: Access, vma: Vma) -> Activity:
     pages = np.ascontiguousarray(step.pages())
-    stop = _first_refused(program.process, vma, pages, step.write)
-    yield from program.access(vma, pages[:stop], written=int(step.write))
-
-
-def _first_refused(process: Process, vma: Vma, pages: Numbers, write: bool) -> int:
-    """Return which access of those to `pages` would be the first segmentation fault; how many, if none."""
-    refused = np.ones(vma.pages + 1, np.bool_)
-    for part in process.memory.overlapping(vma.first, vma.end):
-        first, end = max(part.first, vma.first), min(part.end, vma.end)
-        refused[first - vma.first : end - vma.first] = write and not part.writable
-    return int(refused[np.append(pages, vma.pages)].argmax())
+    with suppress(Signal):  # a program may handle the signal
+        yield from program.access(vma, pages, written=int(step.write))
 
 
 def _munmap(stage: Stage, program: Program, step: Ranged, vma: Vma) -> Activity:
@@ -121,7 +111,7 @@ def _munmap(stage: Stage, program: Program, step: Ranged, vma: Vma) -> Activity:
 
 
 def _madvise(stage: Stage, program: Program, step: Ranged, vma: Vma) -> Activity:
-    with suppress(SegmentationFault):  # EFAULT: a program can go on
+    with suppress(Signal):  # EFAULT: a program can go on
         yield from program.madvise(vma, step.how, *_run(step))
 
 
@@ -130,7 +120,8 @@ def _mprotect(stage: Stage, program: Program, step: Ranged, vma: Vma) -> Activit
 
 
 def _mlock(stage: Stage, program: Program, step: Ranged, vma: Vma) -> Activity:
-    yield from program.mlock(vma, *_run(step))
+    with suppress(Signal):
+        yield from program.mlock(vma, *_run(step))
 
 
 def _run(step: Ranged) -> tuple[int, int]:
@@ -148,6 +139,10 @@ def _exit(stage: Stage, program: Program, step: Step, vma: None) -> Activity:
 
 def _wait(stage: Stage, program: Program, step: Step, vma: None) -> Activity:
     yield from program.wait(stage.programs[step.proc])
+
+
+def _vfork(stage: Stage, program: Program, step: Step, vma: None) -> Activity:
+    yield from program.wait((yield from program.vfork(_nothing)))
 
 
 def _spawn(stage: Stage, program: Program, step: Step, vma: None) -> Activity:
@@ -181,6 +176,7 @@ VERBS: dict[str, Callable[..., Activity]] = {
     "fork": _fork,
     "exit": _exit,
     WAIT: _wait,
+    "vfork": _vfork,
     "spawn": _spawn,
     "forkexec": _forkexec,
     "stat": _stat,

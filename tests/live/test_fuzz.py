@@ -37,7 +37,7 @@ def test_what_is_written_can_be_read_and_played(backing: str):
     for number in range(10):
         author = Author(np.random.default_rng([1, number]), backing)
         author.write(30)
-        scenario = parse(text(author.lines, backing))
+        scenario = parse(text(author.settings, author.lines))
 
         rows = list(play(scenario, ModelStage(scenario, setup({}))))
 

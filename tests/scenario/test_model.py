@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cowmodel.errors import ConfigError, SimulationError
+from cowmodel.errors import ConfigError, OutOfMemory, SimulationError
 from cowmodel.scenario.expectations import unmet
 from cowmodel.scenario.fields import Row
 from cowmodel.scenario.model import ModelStage
@@ -148,28 +148,47 @@ def test_smaps_tells_of_shared_memory_what_is_dirty():
     )
 
 
-def test_a_pool_that_would_be_empty_is_refused():
-    start = "set hugepages 2\nmap P0 A anon size=4m page=hugetlb\n"
-    text = start + "write P0 A all unit=2m\nfork P0 P1\nwrite P1 A 0"
-
-    with pytest.raises(
-        SimulationError, match=r"scenario:5: write: expected at most 2 hugetlb pages .* got 3"
-    ):
-        rows(text)
+POOL = "set hugepages 2\nmap P0 A anon size=4m page=hugetlb\n"
 
 
-@pytest.mark.parametrize(
-    ("line", "feature"),
-    [
-        ("madvise P0 A free", "madvise free"),
-        ("vfork P0", "vfork"),
-    ],
-)
-def test_what_the_model_does_not_have_is_told_by_line_and_operation(line: str, feature: str):
-    with pytest.raises(SimulationError) as told:
-        rows(START + line)
+def test_a_process_that_gets_no_huge_page_stops_there():
+    row = rows(POOL + "write P0 A 0-0 unit=2m\nfork P0 P1\nread P1 A all unit=2m")[-1]
 
-    assert str(told.value).startswith(f"scenario:3: {feature}: expected one of map anon page=4k, ")
+    assert (row["sigbus"], row["minflt"], row["accessed.new"]) == (1, 0, 0)
+
+
+def test_a_call_that_faults_pages_in_and_gets_none_is_refused():
+    row = rows(POOL + "fork P0 P1\nmadvise P1 A populate_write")[-1]
+
+    assert (row["refused"], row["minflt"]) == (1, 0)
+    assert "sigbus" not in row
+
+
+def test_what_is_left_of_a_pool_is_told_where_it_was_set():
+    row = rows(POOL + "write P0 A 0-0 unit=2m")[-1]
+
+    assert (row["pool.free"], row["pool.reserved"]) == (1, 1)
+    assert "pool.free" not in rows(START)[-1]
+
+
+def test_a_mapping_that_the_pool_has_not_enough_pages_for_is_refused():
+    with pytest.raises(OutOfMemory, match="hugetlb pool: expected 3 pages to reserve, found 2 free"):
+        rows(POOL.replace("4m", "6m"))
+
+
+def test_the_child_of_vfork_leaves_everything_to_the_parent():
+    fork, look = rows(START + "vfork P0\nstat")[-2:]
+
+    assert (fork["minflt"], fork["pt_pages"], fork["frames.mappings"]) == (0, 3, 64)
+    assert fork["ns"]
+    assert look["pages.present"] == 64
+
+
+def test_pages_that_may_be_freed_are_not_dirty_until_they_are_written_again():
+    freed, written = rows(START + "madvise P0 A free\nwrite P0 A 0-15")[-2:]
+
+    assert (freed["smaps_kb.Rss"], freed["smaps_kb.Private_Dirty"]) == (256, 0)
+    assert (written["minflt"], written["smaps_kb.Private_Dirty"]) == (0, 64)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ import pytest
 from cowmodel.catalog import PAGINGS, POLICIES
 from cowmodel.engine.compiled_passes import CompiledPasses
 from cowmodel.errors import SegmentationFault, SimulationError
+from cowmodel.hardware.paging import DIRTY, SAVED_DIRTY
 from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
-from tests.toy import HUGE, PAGE, boot, dirty, picture, scene, state, words
+from tests.toy import HUGE, PAGE, boot, dirty, frames, picture, scene, state, words
 
 MINE, OURS, LEFT = "[present, write] sharers 1", "[present] sharers 2", "[present] sharers 1"
 
@@ -192,6 +194,86 @@ def test_a_table_of_which_nothing_is_needed_goes_and_one_of_which_something_is_s
     assert parent.memory.vmas == [heap]
 
 
+def test_pages_that_may_be_freed_stay_and_a_write_makes_them_dirty_without_a_fault(stage: Stage):
+    kernel, parent, heap = stage
+
+    work = kernel.madvise(parent, heap.first, 20, "free")
+    assert work == Work(mappings=1, invalidations=20)
+    assert dirty(*stage) == [False] * 20 + [True] * 44
+
+    assert counts(*stage, write=True, pages=range(8)) == {}
+    assert dirty(*stage) == [True] * 8 + [False] * 12 + [True] * 44
+
+
+def test_pages_that_may_be_freed_are_shared_copied_and_flipped_as_others(stage: Stage):
+    kernel, parent, heap = stage
+    kernel.madvise(parent, heap.first, 64, "free")
+
+    child, _ = kernel.fork(parent)
+
+    assert counts(kernel, child, heap, write=True) == {"cow_copy": 64}
+    assert counts(*stage, write=True) == {"cow_reuse": 64}
+
+
+def test_shared_pages_that_one_process_may_free_are_clean_there_alone(stage: Stage):
+    kernel, parent, heap = stage
+    child, _ = kernel.fork(parent)
+    before = words(kernel, child, heap)
+
+    kernel.madvise(parent, heap.first, 64, "free")
+
+    assert not any(word & (DIRTY | SAVED_DIRTY) for word in words(*stage))
+    assert words(kernel, child, heap) == before
+    assert all(word & SAVED_DIRTY for word in before)
+
+
+def test_the_zero_frame_is_not_freed(stage: Stage):
+    kernel, parent, _ = stage
+    heap, _ = kernel.mmap(parent, 8 * PAGE)
+    kernel.madvise(parent, heap.first, 8, "populate_read")
+    before = words(kernel, parent, heap)
+
+    assert kernel.madvise(parent, heap.first, 8, "free") == Work(mappings=1)
+    assert words(kernel, parent, heap) == before
+
+
+def test_populating_clean_pages_makes_their_frames_dirty_and_not_their_entries(stage: Stage):
+    kernel, parent, heap = stage
+    kernel.madvise(parent, heap.first, 64, "free")
+
+    kernel.madvise(parent, heap.first, 8, "populate_write")
+
+    assert dirty(*stage) == [False] * 64
+    assert kernel.frames.dirty == {*frames(*stage)[:8]}
+
+
+def test_frames_that_are_dirty_and_shared_are_not_freed_until_they_are_not_shared(stage: Stage):
+    kernel, parent, heap = stage
+    kernel.madvise(parent, heap.first, 64, "free")
+    kernel.mlock(parent, heap.first, 8)
+    kernel.mprotect(parent, heap.first, 64, writable=False)
+    child, _ = kernel.fork(parent)
+
+    kernel.madvise(child, heap.first, 64, "free")
+    assert len(kernel.frames.dirty) == 8
+    kernel.exit(parent)
+    kernel.madvise(child, heap.first, 4, "free")
+    assert len(kernel.frames.dirty) == 4
+    kernel.exit(child)
+    assert kernel.frames.dirty == set()
+
+
+@pytest.mark.parametrize(("backing", "shared"), [(BASE, True), (HUGE, False)])
+def test_shared_and_huge_pages_cannot_be_freed(backing: Backing, shared: bool):
+    kernel, parent, heap = scene(pages=4, backing=backing, shared=shared)
+    before = state(kernel)
+
+    with pytest.raises(SimulationError, match="madvise: expected private base pages that are not locked"):
+        kernel.madvise(parent, heap.first, 4, "free")
+
+    assert state(kernel) == before
+
+
 def test_pages_are_populated_as_if_they_were_accessed(stage: Stage):
     kernel, parent, heap = stage
     child, _ = kernel.fork(parent)
@@ -243,7 +325,7 @@ def test_locked_pages_are_resident_and_a_fork_shares_them(stage: Stage):
 
 
 @pytest.mark.parametrize("policy", list(POLICIES))
-@pytest.mark.parametrize("advice", ["dontneed", "wipeonfork", "dontfork", "populate_read"])
+@pytest.mark.parametrize("advice", ["dontneed", "free", "wipeonfork", "dontfork", "populate_read"])
 def test_all_frames_are_free_in_the_end(policy: str, advice: str):
     kernel, parent, _ = scene(pages=12, policy=policy, frames=60)
     kernel.mprotect(parent, 1, 3, writable=False)

@@ -5,8 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cowmodel.catalog import PAGINGS
-from cowmodel.catalog import ERAS
+from cowmodel.catalog import ERAS, PAGINGS
 from cowmodel.errors import OutOfMemory, SegmentationFault
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, THP

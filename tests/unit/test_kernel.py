@@ -345,6 +345,40 @@ def test_exec_of_a_child_gives_the_parent_its_memory_alone():
     assert child.parent is parent
 
 
+def test_the_child_of_vfork_has_the_memory_of_its_parent_and_not_a_copy():
+    kernel, parent, heap = scene(pages=4)
+
+    child, work = kernel.vfork(parent)
+    kernel.write(child, heap.first)
+
+    assert work == Work(threads=1)
+    assert child.memory is parent.memory
+    assert picture(kernel, parent, heap) == ["[present, write] sharers 1"] * 4
+    assert child.faults.total() == 0
+
+
+@pytest.mark.parametrize("verb", ["exit", "exec"])
+def test_the_child_of_vfork_takes_nothing_with_it(verb: str):
+    kernel, parent, heap = scene(pages=4)
+    child, _ = kernel.vfork(parent)
+
+    work = getattr(kernel, verb)(child)
+
+    assert (work.drops, work.frees) == (0, 0)
+    assert picture(kernel, parent, heap) == ["[present, write] sharers 1"] * 4
+    kernel.exit(parent)
+    assert kernel.frames.used == 0
+
+
+def test_a_frame_whose_last_sharers_have_one_memory_is_flipped_once():
+    kernel, parent, heap = scene(pages=1, policy="cow-eager-flip")
+    child, _ = kernel.fork(parent)
+    kernel.mprotect(parent, heap.first, 1, writable=False)
+    kernel.vfork(parent)
+
+    assert kernel.exit(child).flips == 1
+
+
 def test_a_child_that_exited_stays_until_its_parent_waits():
     kernel, parent, _ = scene()
     child, _ = kernel.fork(parent)
