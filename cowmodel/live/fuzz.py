@@ -17,15 +17,19 @@ from cowmodel.scenario.setup import Setup
 
 _MOST_PAGES, _MOST_HUGE, _MOST_PROCESSES, _MOST_REGIONS = 96, 4, 4, 6
 _FILE, _FILESHARED = (f"{kind} pages={{pages}} page=4k file=F" for kind in ("file", "fileshared"))
+_BASE, _SHARED = (f"{kind} pages={{pages}} page=4k" for kind in ("anon", "shared"))
+_HUGETLB = tuple(f"{kind} size={{huge}}m page=hugetlb" for kind in ("anon", "anon", "anon", "shared"))
+_THP = "anon pages={many} page=thp{shift}"
 BACKINGS = {
-    "base": ("anon pages={pages} page=4k",),
-    "shared": ("shared pages={pages} page=4k",),
-    "hugetlb": (*(f"{kind} size={{huge}}m page=hugetlb" for kind in ("anon", "anon", "anon", "shared")),),
-    "thp": ("anon pages={many} page=thp{shift}",),
+    "base": (_BASE,),
+    "shared": (_SHARED,),
+    "hugetlb": _HUGETLB,
+    "thp": (_THP,),
     "mthp": ("anon pages={pages} page=mthp{shift}",),
-    "folios": ("anon pages={many} page=thp{shift}",),
+    "folios": (_THP,),
     "file": (_FILE, _FILESHARED),
     "file-disk": (_FILE, _FILESHARED),
+    "mixed": (_BASE, _SHARED, *_HUGETLB[2:], _THP, _FILE, _FILESHARED),
 }
 """How regions are mapped, by what they are made of: one of several ways each."""
 _SETTINGS = {
@@ -33,25 +37,37 @@ _SETTINGS = {
     "folios": ["set mthp 16k=madvise 64k=madvise 1m=madvise 2m=inherit"],
     "file": [f"set file F {4 * _MOST_PAGES}k"],
     "file-disk": [f"set file F {4 * _MOST_PAGES}k disk"],
+    "mixed": ["set mthp 64k=madvise 2m=inherit", f"set file F {4 * _MOST_PAGES}k"],
 }
-_WIPED = ("base", "thp", "mthp", "folios")  # which a child may get empty
+_MAPPING_LATER = ("file", "file-disk", "mixed")
 _MOST_SPARE = 3  # hugetlb pages beside those that the regions reserve
 _OPERATIONS = 20  # of a scenario
-_SHARED = 0.25  # of the hugetlb regions
 
 
 @dataclass
 class _Region:
-    """What a process may ask of a region: which pages it has, which it may write, which are locked."""
+    """What a process may ask of a region: which pages it has, which it may write, which are locked.
 
+    `made_of` is how it was mapped; where that is huge pages, they are what is counted.
+    """
+
+    made_of: str
     mapped: np.ndarray
     writable: np.ndarray
     locked: np.ndarray
     inherited: np.ndarray
 
+    @property
+    def huge(self) -> bool:
+        return "hugetlb" in self.made_of
+
     def child(self) -> "_Region":
         return _Region(
-            self.mapped & self.inherited, self.writable.copy(), self.locked & False, self.inherited.copy()
+            self.made_of,
+            self.mapped & self.inherited,
+            self.writable.copy(),
+            self.locked & False,
+            self.inherited.copy(),
         )
 
 
@@ -78,21 +94,25 @@ class Author:
 
     def __post_init__(self) -> None:
         """Map the regions."""
-        self._huge = self.backing == "hugetlb"
         self.settings += _SETTINGS.get(self.backing, [])
         self._processes: dict[str, dict[str, _Region]] = {"P0": {}}
-        self._born = 1
+        self._born, self._pooled = 1, False
         self._names = list("FEDCBA"[-_MOST_REGIONS:])
         for _ in range(int(self.rng.integers(1, 3))):
             self._map("P0")
-        if self._huge:
-            reserved = sum(len(region.mapped) for region in self._processes["P0"].values())
+        if any("hugetlb" in way for way in BACKINGS[self.backing]):
+            reserved = sum(len(one.mapped) for one in self._processes["P0"].values() if one.huge)
+            self._pooled = True
             self.settings.append(f"set hugepages {reserved + int(self.rng.integers(_MOST_SPARE + 1))}")
 
     def write(self, operations: int) -> None:
         """Add so many operations, less those that make no sense where they would be."""
         verbs = [self._access, self._access, self._access, self._fork, self._exit, self._madvise]
-        verbs += [self._mprotect, self._munmap, self._mlock] + [self._map] * self.backing.startswith("file")
+        verbs += (
+            [self._mprotect, self._munmap, self._mlock]
+            + [self._vfork]
+            + [self._map] * (self.backing in _MAPPING_LATER)
+        )
         for _ in range(operations):
             proc = str(self.rng.choice(list(self._processes)))
             verbs[int(self.rng.integers(len(verbs)))](proc)
@@ -103,28 +123,36 @@ class Author:
         name, huge = self._names.pop(), int(self.rng.integers(1, _MOST_HUGE + 1))
         pages, ways = int(self.rng.integers(1, _MOST_PAGES + 1)), BACKINGS[self.backing]
         way = ways[int(self.rng.integers(len(ways)))]
+        if "hugetlb" in way and self._pooled:  # more than the pool has is refused
+            return
         many = int(self.rng.integers(1, _MOST_HUGE)) * 512 + int(self.rng.choice([0, 0, 0, pages]))
         shift = str(self.rng.choice(["", "", " shift=4k", " shift=64k", " shift=1m"]))
-        units = huge if self._huge else many if "many" in way else pages
+        units = huge if "hugetlb" in way else many if "many" in way else pages
         made = way.format(pages=pages, huge=2 * huge, many=many, shift=shift)
         self.lines.append(f"map {proc} {name} {made}")
         yes, no = np.ones(units, bool), np.zeros(units, bool)
-        self._processes[proc][name] = _Region(yes, yes.copy(), no, yes.copy())
+        self._processes[proc][name] = _Region(way, yes, yes.copy(), no, yes.copy())
 
     def _access(self, proc: str) -> None:
         name, region = self._pick(proc)
         first, last = self._span(region)
-        unit = " unit=2m" if self._huge else ""
-        choice = int(self.rng.integers(3 if len(region.mapped) < 2 * _MOST_PAGES else 2))
-        pattern = [f"{first}-{last}", f"{first}-{last} rev", "all"][choice]
-        pattern = f"range {pattern}" if "rev" in pattern else pattern
-        self.lines.append(f"{self.rng.choice(['read', 'write'])} {proc} {name} {pattern}{unit}")
+        unit, seed = " unit=2m" if region.huge else "", int(self.rng.integers(1000))
+        patterns = [
+            *(f"{first}-{last}", f"range {first}-{last} rev", f"stride {first}-{last} 3"),
+            *(f"random n=20 seed={seed} range={first}-{last}", "all"),
+        ]
+        pattern = patterns[int(self.rng.integers(5 if len(region.mapped) < 2 * _MOST_PAGES else 4))]
+        verb = self.rng.choice(["read", "write", "write", "rmw"])
+        self.lines.append(f"{verb} {proc} {name} {pattern}{unit}")
 
     def _fork(self, proc: str) -> None:
         if self._born < _MOST_PROCESSES:
             child, self._born = f"P{self._born}", self._born + 1
             self._processes[child] = {name: r.child() for name, r in self._processes[proc].items()}
             self.lines.append(f"fork {proc} {child}")
+
+    def _vfork(self, proc: str) -> None:
+        self.lines.append(f"{self.rng.choice(['vfork', 'spawn', 'forkexec'])} {proc}")
 
     def _exit(self, proc: str) -> None:
         if proc != "P0":
@@ -137,12 +165,12 @@ class Author:
         part = slice(first, last + 1)
         choices = ["populate_read", "dontfork"] + ["dontneed"] * (not region.locked[part].any())
         choices += ["populate_write"] * bool(region.writable[part].all())
-        choices += ["wipeonfork"] * (self.backing in _WIPED)
-        choices += ["free", "free"] * (self.backing == "base" and not region.locked[part].any())
+        choices += ["wipeonfork"] * (region.made_of.startswith("anon") and not region.huge)
+        choices += ["free", "free"] * (region.made_of == _BASE and not region.locked[part].any())
         advice = str(self.rng.choice(choices))
         if region.mapped[part].all():
             region.inherited[part] &= advice != "dontfork"
-            self.lines.append(f"madvise {proc} {name} {self._pages(first, last)} {advice}")
+            self.lines.append(f"madvise {proc} {name} {_pages(region, first, last)} {advice}")
 
     def _mprotect(self, proc: str) -> None:
         name, region = self._pick(proc)
@@ -151,7 +179,7 @@ class Author:
             writable = bool(self.rng.integers(2))
             region.writable[first : last + 1] = writable
             rights = "rw" if writable else "r"
-            self.lines.append(f"mprotect {proc} {name} {self._pages(first, last)} {rights}")
+            self.lines.append(f"mprotect {proc} {name} {_pages(region, first, last)} {rights}")
 
     def _munmap(self, proc: str) -> None:
         name, region = self._pick(proc)
@@ -161,14 +189,14 @@ class Author:
             region.mapped[first : last + 1] = False
             if whole:
                 del regions[name]
-            self.lines.append(f"munmap {proc} {name} {self._pages(first, last)}")
+            self.lines.append(f"munmap {proc} {name} {_pages(region, first, last)}")
 
     def _mlock(self, proc: str) -> None:
         name, region = self._pick(proc)
         first, last = self._span(region)
         if self.rng.random() < 0.3 and region.mapped[first : last + 1].all():
             region.locked[first : last + 1] = True
-            self.lines.append(f"mlock {proc} {name} {self._pages(first, last)}")
+            self.lines.append(f"mlock {proc} {name} {_pages(region, first, last)}")
 
     def _pick(self, proc: str) -> tuple[str, _Region]:
         regions = self._processes[proc]
@@ -184,9 +212,11 @@ class Author:
             return first & -512, min(last | 511, len(region.mapped) - 1)
         return first, last
 
-    def _pages(self, first: int, last: int) -> str:
-        scale = 512 if self._huge else 1
-        return f"{first * scale}-{(last + 1) * scale - 1}"
+
+def _pages(region: _Region, first: int, last: int) -> str:
+    """Return a run of pages, or huge pages, as pages."""
+    scale = 512 if region.huge else 1
+    return f"{first * scale}-{(last + 1) * scale - 1}"
 
 
 def text(settings: list[str], lines: list[str]) -> str:
