@@ -21,7 +21,7 @@ from cowmodel.engine.contention import Contention
 from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.hardware.tlb import TlbGeometry, Tlbs
 from cowmodel.kernel.accounting import unmapped_cache_bytes, usage
-from cowmodel.kernel.fault import COPY, FLIP
+from cowmodel.kernel.fault import COPIES, FLIPS
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
@@ -161,13 +161,14 @@ class Machine:
                 used_bytes=kernel.frames.used * page,
                 cached_bytes=unmapped_cache_bytes(kernel),
                 pending_bytes=kernel.frames.pending * page,
+                kept_bytes=kernel.folios.kept() * page,
                 pss_bytes=sum(one.pss_bytes for one in usages),
                 table_bytes=kernel.frames.table_pages * page,
                 entries=sum(one.entries for one in usages),
                 sharers=kernel.frames.total_sharers,
                 minor_faults=faults.total(),
-                copies=sum(faults[kind] for kind in COPY),
-                flips=sum(faults[kind] for kind in FLIP),
+                copies=sum(faults[kind] for kind in COPIES),
+                flips=sum(faults[kind] for kind in FLIPS),
                 copied_bytes=sum(process.copied_bytes for process in kernel.everyone),
                 written_bytes=kernel.written_bytes,
             )

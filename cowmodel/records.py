@@ -41,7 +41,8 @@ class MemoryRow(NamedTuple):
     """Memory of the machine at one time.
 
     `cached_bytes` are shared objects that nothing maps just now, `pending_bytes` new memory of faults under
-    way; `pss_bytes` and `entries` are sums over the processes, so that pss + cached + pending = used and
+    way, `kept_bytes` pages of large folios that nothing maps while others of the same folio are mapped;
+    `pss_bytes` and `entries` are sums over the processes, so that pss + cached + pending + kept = used and
     entries = sharers. Faults are counted from the start on,
     minor ones as `ru_minflt` does, with those of populate; copies and flips are kinds of faults.
     """
@@ -51,6 +52,7 @@ class MemoryRow(NamedTuple):
     used_bytes: int
     cached_bytes: int
     pending_bytes: int
+    kept_bytes: int
     pss_bytes: float
     table_bytes: int
     entries: int

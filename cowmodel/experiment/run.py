@@ -167,7 +167,7 @@ def _accounting(records: Records) -> dict[str, Any]:
         "cached_bytes": fullest.cached_bytes,
         "processes": [asdict(one) for time, one in records.samples if time == fullest.time_ps],
         "most_unaccounted_bytes": max(
-            abs(row.pss_bytes + row.cached_bytes + row.pending_bytes - row.used_bytes)
+            abs(row.pss_bytes + row.cached_bytes + row.pending_bytes + row.kept_bytes - row.used_bytes)
             for row in records.memory
         ),
         "most_uncounted_sharers": max(abs(row.sharers - row.entries) for row in records.memory),

@@ -6,6 +6,7 @@ with the natural alignment gives the first frame, its head. The folio's record c
     TOTAL    entries that map it or a part of it; at 0 it is freed, all of it
     ENTIRE   those of them that map all of it at once
     OWNER    two address spaces that map it, by their root table plus 1, and how many entries each has (COUNT)
+    ORDER    its order
     SHARED   whether others may map it than the one that asks
 
 A third address space finds no place and is not kept track of. Whether a folio is SHARED is looked at anew
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from cowmodel.hardware.frames import SHARERS as ALL_SHARERS
 from cowmodel.hardware.frames import FrameTable
 from cowmodel.hardware.paging import (
     FRAME_MASK,
@@ -39,7 +41,7 @@ from cowmodel.hardware.reserve import reserved
 LEAST_ORDER = 2  # Linux: the smallest folio of anonymous memory after a single page
 TOTAL, ENTIRE, SHARED, OWNER, COUNT = range(5)
 SECOND = 2  # the second owner and its count come so much after the first
-FIELDS = 8
+ORDER, FIELDS = 7, 8
 
 Rule = Callable[[Any, Any, Any, int], None]
 
@@ -93,21 +95,34 @@ class Folios:
     def __init__(self, frames: FrameTable) -> None:
         self._frames = frames
         self.records = reserved(((frames.total >> LEAST_ORDER) + 1) * FIELDS, np.int32)
+        self._end = 0  # of the records that were ever used
         self.rules: tuple[Rule, Rule] = map_parts, unmap_parts
 
     def add(self, words: Words, root: int) -> None:
         """Count entries more, uint64[n] of one level, of the address space with table `root`."""
-        heads, counts, _ = self._count(words, 1)
+        heads, counts, orders = self._count(words, 1)
         self.rules[0](self.records, heads, counts, root + 1)
+        self.records[(heads >> LEAST_ORDER) * FIELDS + ORDER] = orders
+        self._end = max(self._end, int(heads.max(initial=-1) >> LEAST_ORDER) + 1)
 
     def remove(self, words: Words, root: int) -> int:
         """Count entries less, uint64[n] of one level; return how many folios became free."""
         heads, counts, orders = self._count(words, -1)
         self.rules[1](self.records, heads, counts, root + 1)
         free = counts == 0
+        self.records[(heads[free] >> LEAST_ORDER) * FIELDS + ORDER] = 0
         for order in set(orders[free].tolist()):
             self._frames.release(heads[free & (orders == order)], 1 << order)
         return int(np.count_nonzero(free))
+
+    def kept(self) -> int:
+        """Return the frames that nothing maps, but which stay with others of their folio that are mapped."""
+        records = self.records.reshape(-1, FIELDS)[: self._end]
+        parts = np.flatnonzero((records[:, TOTAL] > 0) & (records[:, ENTIRE] == 0))
+        sizes, sharers = 1 << records[parts, ORDER], self._frames.sharers
+        heads = parts << LEAST_ORDER
+        runs = zip(heads.tolist(), sizes.tolist(), strict=True)
+        return sum(size - int(np.count_nonzero(sharers[head : head + size])) for head, size in runs)
 
     def total(self, word: int) -> int:
         """Return how many entries map the folio of an entry, or a part of it."""
@@ -141,6 +156,7 @@ class Folios:
             self.records[(pfns >> LEAST_ORDER) * FIELDS + ENTIRE] += sign
         else:
             self._frames.sharers[pfns] += sign
+        self._frames.counters[ALL_SHARERS] += sign * len(words)
         heads = pfns >> orders << orders
         starts = np.flatnonzero(np.concatenate(([True], heads[1:] != heads[:-1]))[: len(heads)])
         return heads[starts], np.concatenate((starts[1:], [len(heads)])) - starts, orders[starts]

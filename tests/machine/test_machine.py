@@ -563,7 +563,9 @@ def test_accounting_closes_at_every_sample():
     assert len(machine.records.memory) > 20
     for row in machine.records.memory:
         assert row.entries == row.sharers
-        assert row.pss_bytes + row.cached_bytes + row.pending_bytes == pytest.approx(row.used_bytes)
+        assert row.pss_bytes + row.cached_bytes + row.pending_bytes + row.kept_bytes == pytest.approx(
+            row.used_bytes
+        )
     assert {row.processes for row in machine.records.memory} == {0, 1, 2, 3}
 
 

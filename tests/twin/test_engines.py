@@ -14,12 +14,12 @@ import pytest
 from cowmodel.catalog import COSTS, ENGINES, PAGINGS, POLICIES
 from cowmodel.cost.model import CostModel, Price, load_preset
 from cowmodel.engine.contention import Contention
-from cowmodel.errors import ConfigError, SegmentationFault
+from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.hardware.frames import FREED
 from cowmodel.hardware.tlb import Cache, TlbGeometry
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.advice import ADVICE
-from cowmodel.kernel.backing import BASE, Backing
+from cowmodel.kernel.backing import BASE, THP, Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.work import Work
 from cowmodel.machine import Machine
@@ -71,12 +71,17 @@ def world(seed: int, engine: str) -> Machine:
     return machine
 
 
+BACKINGS = BASE, Backing("hugetlb", 2 << 20), THP, Backing("mthp", folio_bytes=(16 << 10, 64 << 10))
+
+
 def life(program: Program, seed: int, generations: int, inherited: tuple) -> Activity:
     """Map, access in bursts cut anywhere, advise, fork, think; wait for all children, and exit."""
     rng = np.random.default_rng([seed, program.process.pid])
     heaps = whole(program, inherited)
     for _ in range(int(rng.integers(0 if heaps else 1, 3))):
-        backing = Backing("hugetlb", 2 << 20) if rng.random() < 0.1 and program_is_x86(program) else BASE
+        backing = BASE
+        if program_is_x86(program) and not program.machine.kernel.policy.seeks_last_sharer():
+            backing = BACKINGS[int(rng.choice(len(BACKINGS), p=[0.6, 0.1, 0.15, 0.15]))]
         pages = 1100 if rng.random() < 0.1 else int(rng.integers(1, 40))  # many have a table for themselves
         shared, file = rng.random() < 0.2, None
         if (files := program.machine.kernel.files) and backing is BASE and rng.random() < 0.6:
@@ -158,7 +163,7 @@ def advise(program: Program, rng: np.random.Generator, heap: Vma) -> Activity:
         case 1:
             yield from program.mlock(heap, first, pages)
         case _:
-            with suppress(SegmentationFault):  # to populate what may not be written
+            with suppress(SimulationError):  # not all advice is for all memory
                 yield from program.madvise(heap, str(rng.choice(ADVICE)), first, pages)
 
 

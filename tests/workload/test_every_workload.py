@@ -88,13 +88,17 @@ class TestEveryWorkload:
         assert (kernel.frames.used, kernel.frames.table_pages) == (0, 0)
         assert not kernel.frames.sharers.any()
 
-    def test_its_accounting_closes_at_every_sample(self, name: str):
-        machine = play(workload(name, **SMALL[name]), sample_ps=20 * 10**6).machine
+    @pytest.mark.parametrize("backing", ["base", "thp", "mthp 64 KiB"])
+    def test_its_accounting_closes_at_every_sample(self, name: str, backing: str):
+        keys = SMALL[name] | ({"backing": backing} if "backing" in SMALL[name] else {})
+        machine = play(workload(name, **keys), sample_ps=20 * 10**6).machine
 
         assert len(machine.records.memory) > 3
         for row in machine.records.memory:
             assert row.entries == row.sharers
-            assert row.pss_bytes + row.cached_bytes + row.pending_bytes == pytest.approx(row.used_bytes)
+            assert row.pss_bytes + row.cached_bytes + row.pending_bytes + row.kept_bytes == pytest.approx(
+                row.used_bytes
+            )
 
     @pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy != "cow-flip"])
     def test_its_processes_access_the_same_pages_under_every_policy(self, name: str, policy: str):
