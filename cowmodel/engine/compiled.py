@@ -16,6 +16,7 @@ from cowmodel.engine.contention import Contention
 from cowmodel.engine.handler import FaultHandler
 from cowmodel.errors import ConfigError, Signal
 from cowmodel.hardware.paging import Numbers
+from cowmodel.kernel.era import LargeReuse
 from cowmodel.kernel.fault import COPY, Fault, Pending, copied
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
@@ -65,6 +66,7 @@ class CompiledEngine:
         self._memory = kernels.Memory(
             kernel.arena.flat,
             *(kernel.frames.sharers, kernel.frames.cached, kernel.frames.freed, kernel.frames.counters),
+            kernel.folios.records,
         )
         tlbs, shifts = kernel.tlbs, np.array(kernel.geometry.shifts)
         self._tlb = kernels.Tlb(tlbs.caches, tlbs.entries, tlbs.cores, tlbs.generations, shifts, prices)
@@ -72,6 +74,7 @@ class CompiledEngine:
         self._rules = kernels.Rules(
             kernel.geometry.index_bits[0],
             flips_by_sharers(kernel),
+            kernel.era.large_reuse is LargeReuse.ONE_OWNER,
             np.zeros((kernels.KINDS, 1), np.int64),
             int(prices[0]),
             contention.transfer_ps(copied(kernel.geometry.page_bytes)),
@@ -174,6 +177,7 @@ class CompiledEngine:
         if space.other_cores >= self._told.counts.shape[2]:
             self._price_faults(space.other_cores)
         state = self._cores[core]
+        state[code.OWNER] = space.page_table.root + 1
         state[code.OTHERS], state[code.LOCKED] = space.other_cores, space.locked_until_ps
         self._look_up(core)
 

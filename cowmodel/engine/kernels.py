@@ -13,13 +13,13 @@ can be taken back, is STRICT: its hits too wait for their turn. `tree`, int64[2 
 cores, C of them being a power of two: a node has when its first core acts next, twice, and that core; node n
 has won against its neighbour, or lost to it, for node n // 2.
 
-    cores  int64[C, 17] --ROW--> pages, places  int64[R, N]     a burst a row; a place is slot * 2 + write
+    cores  int64[C, 19] --ROW--> pages, places  int64[R, N]     a burst a row; a place is slot * 2 + write
       |                                   |
     tree   int64[2 C, 2]               words    uint64[T * E]     page-table entries, by slot
     who comes first                       |
                                        sharers  int32[F]          entries that map a frame, by frame
 
-The state of a core is one row of `cores`, int64[C, 17]:
+The state of a core is one row of `cores`, int64[C, 19]:
 
     CLOCK POSITION END LIMIT   now; next access, end of the burst, time limit
     ROW FIRST                  its row of `Lists`; the table of level 1 at which that row's directory begins
@@ -29,6 +29,7 @@ The state of a core is one row of `cores`, int64[C, 17]:
     STRICT PACED               whether hits wait for their turn; whether accesses have times
     OTHERS LOCKED              other cores of the space; until when it is locked
     BEGAN NEW SEEN             of a fault under way: its start, new frame (-1: the caller has it), entry found
+    OWNER                      what the space is in the records of large folios
 
 What a kernel cannot resolve (no table, the zero frame, frames of objects, huge leafs, last sharers that are
 looked for, no memory) goes back to the caller as RARE.
@@ -41,6 +42,9 @@ from numba import types
 
 from cowmodel.engine.burst import NEVER_PS
 from cowmodel.engine.jit import compiled, part, prefetch, unsigned
+from cowmodel.hardware import folios
+from cowmodel.hardware.folios import FIELDS as FOLIO_FIELDS
+from cowmodel.hardware.folios import LEAST_ORDER, SHARED, TOTAL
 from cowmodel.hardware.frames import CEILING, FREED, FRESH, PEAK, PENDING, SHARERS, TABLES, USED
 from cowmodel.hardware.paging import (
     ACCESSED,
@@ -52,6 +56,7 @@ from cowmodel.hardware.paging import (
     LARGE,
     LEAF,
     ORDER_MASK,
+    ORDER_SHIFT,
     PRESENT,
     SAVED_DIRTY,
     SPECIAL,
@@ -74,7 +79,7 @@ from cowmodel.hardware.tlb import (
 )
 
 CLOCK, POSITION, END, LIMIT, ROW, FIRST, FILL_FROM, FILL_END, HITS = range(9)
-STATE, STRICT, PACED, OTHERS, LOCKED, BEGAN, NEW, SEEN, FIELDS = range(9, 18)
+STATE, STRICT, PACED, OTHERS, LOCKED, BEGAN, NEW, SEEN, OWNER, FIELDS = range(9, 19)
 IDLE, RUNNING, FAULTING, COMMITTING, DONE = range(5)
 NOTHING, COMPLETED, RARE, LOG_FULL = range(4)  # what `advance` ended with
 FLIP, COPY, COPY_AND_FREE, LATE_COPY, FILL, LATE_FILL, SPURIOUS, KINDS = range(8)  # of faults
@@ -86,24 +91,28 @@ NEVER = np.int64(NEVER_PS)
 
 
 class Memory(NamedTuple):
-    """Page tables and frames: `Arena.flat`, and the arrays of `FrameTable`."""
+    """Page tables and frames: `Arena.flat`, the arrays of `FrameTable`, `Folios.records`."""
 
     words: Any
     sharers: Any
     cached: Any
     freed: Any
     counters: Any
+    records: Any
 
 
 class Rules(NamedTuple):
     """What is asked beforehand.
 
-    `flips[n]`, bool[256], says whether the policy flips with n sharers; more are rare. `costs`, int64[kinds,
-    1 + n], has the part before the table is locked, then the whole with so many other cores, less one.
+    `flips[n]`, bool[256], says whether the policy flips with n sharers; more are rare. `owners`, whether a
+    page of a large folio has one sharer if its folio has one owner; else such pages are rare. `costs`,
+    int64[kinds, 1 + n], has the part before the table is locked, then the whole with so many other cores,
+    less one.
     """
 
     bits: Any
     flips: Any
+    owners: Any
     costs: Any
     hit_ps: Any
     transfer_ps: Any
@@ -156,9 +165,12 @@ class Told(NamedTuple):
 
 _ROW, _ROWS, _CUBE = types.int64[::1], types.int64[:, ::1], types.int64[:, :, ::1]
 _MEMORY = types.NamedTuple(
-    [types.uint64[::1], types.int32[::1], types.boolean[::1], types.int32[::1], _ROW], Memory
+    [types.uint64[::1], types.int32[::1], types.boolean[::1], types.int32[::1], _ROW, types.int32[::1]],
+    Memory,
 )
-_RULES = types.NamedTuple([types.int64, types.boolean[::1], _ROWS, types.int64, types.int64], Rules)
+_RULES = types.NamedTuple(
+    [types.int64, types.boolean[::1], types.boolean, _ROWS, types.int64, types.int64], Rules
+)
 _LISTS = types.NamedUniTuple(_ROWS, 4, Lists)
 _TLB = types.NamedTuple([_ROWS, _ROWS, _ROWS, _ROW, _ROW, _ROW], Tlb)
 _FREE = types.NamedUniTuple(_ROW, 2, Free)
@@ -172,12 +184,13 @@ _PW, _AD = _BITS(PRESENT | WRITE), _BITS(ACCESSED | DIRTY)
 _NOT_AD = _BITS(~(ACCESSED | DIRTY) % (1 << 64))
 _W_AT, _D_AT = _BITS(WRITE.bit_length() - 1), _BITS(DIRTY.bit_length() - 1)
 _PL = _BITS(PRESENT | LARGE)
-_NOT_SIMPLE = _BITS(SPECIAL | LARGE | CACHED | GUARDED | ORDER_MASK)
+_NOT_SIMPLE, _PART = _BITS(SPECIAL | LARGE | CACHED | GUARDED), _BITS(ORDER_MASK)
 _NOT_SAVED = _BITS(~SAVED_DIRTY % (1 << 64))
 _LARGE, _THREE_BITS = _BITS(LARGE), 7
 _FRAME, _SHIFT = _BITS(FRAME_MASK), _BITS(FRAME_SHIFT)
 _NEW_LEAF = _BITS(LEAF | WRITE | DIRTY)
-_ONE = _BITS(1)
+_ONE, _ORDER_AT = _BITS(1), _BITS(ORDER_SHIFT)
+unmap_one = part(folios.unmap_one)
 
 
 @part
@@ -498,7 +511,25 @@ def give_back(freed, counters, pfn):
 
 
 @part
-def decide(memory, flips, state, slot, write, page, now):
+def record_of(word):
+    """Return where the record begins of the folio of which an entry maps a part."""
+    order = (word & _PART) >> _ORDER_AT
+    return np.int64(frame(word) >> order << order >> _BITS(LEAST_ORDER)) * FOLIO_FIELDS
+
+
+@part
+def sharers_of(memory, owners, word):
+    """Return how many share the frame of an entry, as far as a write asks; 0 if that is not known here."""
+    if not word & _PART:
+        return np.int64(memory.sharers[frame(word)])
+    record = record_of(word)
+    if not owners or memory.records[record + TOTAL] == 1:
+        return np.int64(0)
+    return np.int64(1 + (memory.records[record + SHARED] > 0))
+
+
+@part
+def decide(memory, rules, state, slot, write, page, now):
     """Begin a fault as `cowmodel.kernel.fault.begin` does; return its kind, or what else it is."""
     counters, word = memory.counters, memory.words[slot]
     needed = _P | write << _W_AT
@@ -507,10 +538,10 @@ def decide(memory, flips, state, slot, write, page, now):
     if not write or slot == _BITS(len(memory.words) - 1) or word & _NOT_SIMPLE:
         return np.int64(_RARE)
     if word & _P:
-        count = memory.sharers[frame(word)]
-        if count >= len(flips):
+        count = sharers_of(memory, rules.owners, word)
+        if count >= len(rules.flips) or not count:
             return np.int64(_RARE)
-        if flips[_BITS(count)]:
+        if rules.flips[_BITS(count)]:
             memory.words[slot] = word & _NOT_SAVED | _W | _AD
             return np.int64(FLIP)
     elif word or not state[FILL_FROM] <= page < state[FILL_END]:
@@ -536,6 +567,9 @@ def commit(memory, flips, state, slot):
     late = (words[slot] ^ seen) & _NOT_AD
     if not late and seen and flips[0] and sharers[old] == 2:
         return np.int64(_RARE)
+    of_folio = seen & _PART
+    if not late and of_folio and memory.records[record_of(seen) + TOTAL] == 1:
+        return np.int64(_RARE)
     counters[PENDING] -= 1
     if late:
         give_back(memory.freed, counters, new)
@@ -547,7 +581,9 @@ def commit(memory, flips, state, slot):
         return np.int64(FILL)
     left = sharers[old] - 1
     sharers[old] = left
-    if left or memory.cached[old]:
+    if of_folio:
+        unmap_one(memory.records, record_of(seen), 1, state[OWNER])
+    if left or of_folio or memory.cached[old]:
         return np.int64(COPY)
     give_back(memory.freed, counters, old)
     return np.int64(COPY_AND_FREE)
@@ -587,7 +623,7 @@ def turn(memory, rules, lists, tlb, free, told, state, core, now, translated):
         state[BEGAN], state[HITS] = state[CLOCK], 0
         if translated:
             forget(tlb, core, page)
-        kind = decide(memory, rules.flips, state, slot, place & _ONE, page, now)
+        kind = decide(memory, rules, state, slot, place & _ONE, page, now)
         if kind == _PENDING:
             waited = wait(free.memory, 0, now, rules.transfer_ps) if rules.transfer_ps else np.int64(0)
             return COMMITTING, now + waited + costs[COPY if state[SEEN] else FILL, _PREPARED]

@@ -121,7 +121,10 @@ def changed(
     ConfigError
         If any other path is not in the document, with one line for each.
     """
-    known = [*paths(table), *(path for path in optional if isinstance(table.get(path.split(".")[0], {}), dict))]
+    known = [
+        *paths(table),
+        *(path for path in optional if isinstance(table.get(path.split(".")[0], {}), dict)),
+    ]
     unknown = [suggest(f"{where}{path}", path, known) for path in values if path not in known]
     if unknown:
         raise ConfigError("\n".join(unknown))

@@ -46,39 +46,49 @@ ORDER, FIELDS = 7, 8
 Rule = Callable[[Any, Any, Any, int], None]
 
 
+# Both are compiled into modules of the engine, whose caches do not see it when they change.
+def map_one(records: Any, record: int, count: int, owner: int) -> None:
+    """Count entries more of the folio whose record begins at `record`, of one address space."""
+    records[record + TOTAL] += count
+    if records[record + OWNER] == owner:
+        records[record + COUNT] += count
+    elif records[record + SECOND + OWNER] == owner:
+        records[record + SECOND + COUNT] += count
+    elif not records[record + OWNER]:  # those who are not kept track of may map it
+        records[record + OWNER], records[record + COUNT] = owner, count
+        if records[record + TOTAL] != count:
+            records[record + SHARED] = 1
+    elif not records[record + SECOND + OWNER]:
+        records[record + SECOND + OWNER], records[record + SECOND + COUNT] = owner, count
+        records[record + SHARED] = 1
+
+
+def unmap_one(records: Any, record: int, count: int, owner: int) -> int:
+    """Count entries less, and return how many are left."""
+    total = records[record + TOTAL] - count
+    records[record + TOTAL] = total
+    place = record if records[record + OWNER] == owner else record + SECOND
+    left = 0
+    if records[place + OWNER] == owner:
+        left = max(0, records[place + COUNT] - count)
+        records[place + COUNT] = left
+        if not left:
+            records[place + OWNER] = 0
+    if not left and (records[record + COUNT] == total or records[record + SECOND + COUNT] == total):
+        records[record + SHARED] = 0
+    return int(total)
+
+
 def map_parts(records: Any, heads: Any, counts: Any, owner: int) -> None:
     """Count entries more of folios: so many of each, of one address space."""
     for at in range(len(heads)):
-        record, count = (heads[at] >> LEAST_ORDER) * FIELDS, counts[at]
-        records[record + TOTAL] += count
-        if records[record + OWNER] == owner:
-            records[record + COUNT] += count
-        elif records[record + SECOND + OWNER] == owner:
-            records[record + SECOND + COUNT] += count
-        elif not records[record + OWNER]:  # those who are not kept track of may map it
-            records[record + OWNER], records[record + COUNT] = owner, count
-            if records[record + TOTAL] != count:
-                records[record + SHARED] = 1
-        elif not records[record + SECOND + OWNER]:
-            records[record + SECOND + OWNER], records[record + SECOND + COUNT] = owner, count
-            records[record + SHARED] = 1
+        map_one(records, (heads[at] >> LEAST_ORDER) * FIELDS, counts[at], owner)
 
 
 def unmap_parts(records: Any, heads: Any, counts: Any, owner: int) -> None:
-    """Count entries less of folios: so many of each, of one address space; put what is left into `counts`."""
+    """Count entries less of folios, and put what is left into `counts`."""
     for at in range(len(heads)):
-        record, count = (heads[at] >> LEAST_ORDER) * FIELDS, counts[at]
-        total = records[record + TOTAL] - count
-        records[record + TOTAL] = counts[at] = total
-        place = record if records[record + OWNER] == owner else record + SECOND
-        if records[place + OWNER] == owner:
-            left = records[place + COUNT] - count
-            if left > 0:
-                records[place + COUNT] = left
-                continue
-            records[place + OWNER] = records[place + COUNT] = 0
-        if records[record + COUNT] == total or records[record + SECOND + COUNT] == total:
-            records[record + SHARED] = 0
+        counts[at] = unmap_one(records, (heads[at] >> LEAST_ORDER) * FIELDS, counts[at], owner)
 
 
 class Folios:
