@@ -261,7 +261,7 @@ class Memory(KernelState):
 
     def _allow_folios(self, vma: Vma, backing: Backing) -> None:
         """Let faults in `vma` fill the folios of its backing; what is shared has single pages."""
-        orders = backing.orders(self.geometry) if vma.private else ()
+        orders = () if vma.object else backing.orders(self.geometry)
         smaller = tuple(order for order in orders if order < self.geometry.shifts[2])
         vma.huge_level = 2 * (len(smaller) < len(orders))
         vma.orders = smaller if self.era.folio_sizes else ()

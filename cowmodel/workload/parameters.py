@@ -175,5 +175,5 @@ Bandwidth = Annotated[int, Quantity("a bandwidth such as '10 GB/s'", parse_bandw
 Count = Annotated[int, Field(ge=0, le=2**31), Expected("a whole number from 0 to 2^31")]
 Positive = Annotated[int, Field(ge=1, le=2**31), Expected("a whole number from 1 to 2^31")]
 Fraction = Annotated[float, Field(ge=0, le=1), Expected("a fraction between 0 and 1")]
-PageBacking = Annotated[Backing, Parsed("a backing such as 'base' or 'hugetlb 2 MiB'", parse_backing)]
+PageBacking = Annotated[Backing, Parsed("a backing such as 'base', 'thp' or 'hugetlb 2 MiB'", parse_backing)]
 FilePath = Annotated[Path, Existing("the path of a file")]

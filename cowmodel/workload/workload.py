@@ -37,7 +37,7 @@ class BackedWorkload(Workload):
     def misfits(self, geometry: Geometry, memory_bytes: int) -> list[str]:
         """Return, as `key: what`, the reasons why it cannot run on such a machine."""
         try:
-            self.backing.level(geometry)
+            self.backing.alignment(geometry)
         except ConfigError as problem:
             return [str(problem)]
         return []
