@@ -63,11 +63,7 @@ class CompiledEngine:
         self._pending: dict[int, Pending] = {}
         self._lists = lists.BurstLists(kernel)
         tables = len(contention.tables_ps) * contention.page_table_locks
-        self._memory = kernels.Memory(
-            kernel.arena.flat,
-            *(kernel.frames.sharers, kernel.frames.cached, kernel.frames.freed, kernel.frames.counters),
-            kernel.folios.records,
-        )
+        self._memory = kernels.memory_of(kernel)
         tlbs, shifts = kernel.tlbs, np.array(kernel.geometry.shifts)
         self._tlb = kernels.Tlb(tlbs.caches, tlbs.entries, tlbs.cores, tlbs.generations, shifts, prices)
         self._free = kernels.Free(contention.memory_ps, contention.tables_ps[:tables])

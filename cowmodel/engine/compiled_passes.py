@@ -5,7 +5,7 @@ Folios of several frames are left to the passes with arrays.
 
 import numpy as np
 
-from cowmodel.engine import passes
+from cowmodel.engine import compiled_folios, passes
 from cowmodel.hardware.arena import Arena
 from cowmodel.hardware.folios import Folios
 from cowmodel.hardware.frames import FrameTable
@@ -21,7 +21,7 @@ class CompiledPasses(Passes):
 
     def __init__(self, arena: Arena, frames: FrameTable, folios: Folios) -> None:
         super().__init__(arena, frames, folios)
-        folios.rules = passes.map_parts, passes.unmap_parts
+        folios.rules = compiled_folios.map_parts, compiled_folios.unmap_parts
         geometry = arena.geometry
         self._tree = arena.flat, geometry.index_bits[0], np.array(geometry.shifts, np.uint64)
         self._memory = frames.sharers, frames.freed, frames.counters

@@ -101,6 +101,13 @@ class Memory(NamedTuple):
     records: Any
 
 
+def memory_of(kernel: Any) -> Memory:
+    """Return the arrays of a kernel's memory."""
+    frames = kernel.frames
+    of_frames = frames.sharers, frames.cached, frames.freed, frames.counters
+    return Memory(kernel.arena.flat, *of_frames, kernel.folios.records)
+
+
 class Rules(NamedTuple):
     """What is asked beforehand.
 

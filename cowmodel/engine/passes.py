@@ -17,9 +17,7 @@ All whole numbers are unsigned: an index that might be negative costs a check th
 import numpy as np
 
 from cowmodel.engine.jit import compiled, part, unsigned
-from cowmodel.hardware import folios
 from cowmodel.hardware.arena import FREED_ROWS, FRESH_ROW
-from cowmodel.hardware.folios import FIELDS, LEAST_ORDER
 from cowmodel.hardware.frames import FREED, FRESH, PEAK, SHARERS, TABLES, USED
 from cowmodel.hardware.paging import (
     ACCESSED,
@@ -289,21 +287,3 @@ def prune(words, bits, shifts, root, first, last, floor, ceiling, freed_rows, ro
                 rows[FREED_ROWS] += 1
                 gone[level] += 1
             page = after(shifts, level, page, length)
-
-
-_map_one, _unmap_one = part(folios.map_one), part(folios.unmap_one)
-_OF_FOLIOS = compiled("void(i4[::1], i8[::1], i8[::1], i8)")
-
-
-@_OF_FOLIOS
-def map_parts(records, heads, counts, owner):
-    """Count entries more of folios: so many of each, of one address space."""
-    for at in range(len(heads)):
-        _map_one(records, (heads[at] >> LEAST_ORDER) * FIELDS, counts[at], owner)
-
-
-@_OF_FOLIOS
-def unmap_parts(records, heads, counts, owner):
-    """Count entries less of folios, and put what is left into `counts`."""
-    for at in range(len(heads)):
-        counts[at] = _unmap_one(records, (heads[at] >> LEAST_ORDER) * FIELDS, counts[at], owner)

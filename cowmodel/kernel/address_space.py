@@ -50,6 +50,8 @@ class Vma:
         Whether its pages are to stay (Linux: mlock).
     inherited, wiped : bool
         Whether a child gets it, and whether with nothing in it (Linux: MADV_DONTFORK, MADV_WIPEONFORK).
+    accounted : bool
+        Whether its pages are counted as memory that may be needed (Linux: VM_ACCOUNT).
     anon_vma : AnonVma or None
         None as long as no page of its own was put in.
     orders : tuple of int
@@ -77,6 +79,7 @@ class Vma:
     locked: bool = False
     inherited: bool = True
     wiped: bool = False
+    accounted: bool = True
     anon_vma: AnonVma | None = None
     orders: tuple[int, ...] = ()
     huge_level: int = 0
@@ -125,18 +128,17 @@ class Vma:
         They may differ in the right to write, not in others. Mappings of huge pages are never joined again
         (Linux: VM_DONTEXPAND).
         """
-        names = ("origin", "locked", "inherited", "wiped")
+        names = ("origin", "locked", "inherited", "wiped", "accounted")
         same = all(getattr(self, name) == getattr(other, name) for name in names)
         return same and self.level == 1 and (self.end == other.first or other.end == self.first)
 
     def absorbs(self, other: "Vma") -> bool:
         """Return whether `other`, whose rights have changed, becomes one with this.
 
-        One that has pages of its own absorbs one that has none, unless they may be a parent's as well; not
-        the other way round.
+        If one of them has pages of its own and the other none, it does unless they may be a parent's as well.
         """
-        same = self.anon_vma is other.anon_vma
-        found = same or bool(self.anon_vma and not self.anon_vma.inherited and not other.anon_vma)
+        both, either = self.anon_vma and other.anon_vma, self.anon_vma or other.anon_vma
+        found = self.anon_vma is other.anon_vma or bool(not both and either and not either.inherited)
         return self.continues(other) and self.writable == other.writable and found
 
     def places(self, heads: Numbers, leaf_pages: int = 1) -> Numbers:

@@ -32,6 +32,7 @@ def protect(
     changed, locked = list[Numbers](), list[tuple[int, int]]()
     work = split_ends(kernel, space, first, end, writable=writable)
     for vma in space.change(first, end, kernel.geometry.leaf_pages, writable=writable):
+        vma.accounted = writable or (vma.accounted and bool(vma.object or vma.written))
         rule = guard if not writable else _given_back(kernel, vma)
         if writable and vma.locked and vma.private:
             locked.append((vma.first, vma.end))

@@ -41,6 +41,7 @@ _SETTINGS = {
 }
 _MAPPING_LATER = ("file", "file-disk", "mixed")
 _MOST_SPARE = 3  # hugetlb pages beside those that the regions reserve
+_QUARTERS = 0.3  # of the runs of pages
 _OPERATIONS = 20  # of a scenario
 
 
@@ -210,6 +211,9 @@ class Author:
             if self.rng.random() < 0.7:
                 return first, min(last, first + int(self.rng.integers(40)))
             return first & -512, min(last | 511, len(region.mapped) - 1)
+        part = max(1, len(region.mapped) // 4)
+        if self.rng.random() < _QUARTERS:  # so that parts meet, and may become one again
+            return first // part * part, min(last // part * part + part, len(region.mapped)) - 1
         return first, last
 
 

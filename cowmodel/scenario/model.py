@@ -87,6 +87,8 @@ class ModelStage:
             stopped = "sigsegv"
         except BusError:
             stopped = "sigbus" if isinstance(step, Access) else "refused"
+        except SimulationError as problem:
+            raise type(problem)(f"{self._scenario.where(step)}: {problem}") from problem
         return self._row(step, process.faults - before if process else Counter(), stopped)
 
     def _row(self, step: Step, kinds: Counter[str], stopped: str) -> Row:

@@ -95,4 +95,4 @@ def test_check_refuses_toml_that_is_something_else(tmp_path: Path) -> None:
     path.write_text("[tool]\n")
     result = invoke("check", str(path))
     assert result.exit_code == 2
-    assert "expected a configuration with [machine], [policy], [workload], [run]" in result.stderr
+    assert "expected a configuration with [machine], [kernel], [policy], [workload], [run]" in result.stderr

@@ -136,7 +136,7 @@ def test_a_missing_table_is_named(config: Path, edit: Edit) -> None:
 def test_an_unknown_table_gets_a_suggestion(config: Path) -> None:
     config.write_text(config.read_text() + "[machin]\n")
     assert complaints(config) == [
-        "configs/tree.toml: unknown table: no 'machin' among machine, policy, workload, run; "
+        "configs/tree.toml: unknown table: no 'machin' among machine, kernel, policy, workload, run; "
         "did you mean 'machine'?"
     ]
 
