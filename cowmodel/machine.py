@@ -152,6 +152,8 @@ class Machine:
         kernel, page = self.kernel, self.kernel.geometry.page_bytes
         self._fullest = max(self._fullest, kernel.frames.used)
         usages = [usage(kernel, process) for process in kernel.alive]
+        spaces = {process.memory: one for process, one in zip(kernel.alive, usages, strict=True)}
+        once = spaces.values()  # what a child of vfork has is its parent's
         faults = sum((process.faults for process in kernel.everyone), Counter[str]())
         self.records.samples.extend((self.now, one) for one in usages)
         self.records.memory.append(
@@ -162,9 +164,9 @@ class Machine:
                 cached_bytes=unmapped_cache_bytes(kernel),
                 pending_bytes=kernel.frames.pending * page,
                 kept_bytes=kernel.folios.kept() * page,
-                pss_bytes=sum(one.pss_bytes for one in usages),
+                pss_bytes=sum(one.pss_bytes for one in once),
                 table_bytes=kernel.frames.table_pages * page,
-                entries=sum(one.entries for one in usages),
+                entries=sum(one.entries for one in once),
                 sharers=kernel.frames.total_sharers,
                 minor_faults=faults.total(),
                 copies=sum(faults[kind] for kind in COPIES),

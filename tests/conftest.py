@@ -91,8 +91,9 @@ class StubSimulation:
 def simulation(monkeypatch: pytest.MonkeyPatch) -> StubSimulation:
     """Put a stub in the place of the simulation, in this process."""
     stub = StubSimulation()
-    monkeypatch.setattr("cowmodel.experiment.run.simulate", stub)
+    # first where it was imported from elsewhere: what is imported later must not find the stub
     monkeypatch.setattr("cowmodel.experiment.store.simulate", stub)
+    monkeypatch.setattr("cowmodel.experiment.run.simulate", stub)
     return stub
 
 

@@ -17,7 +17,10 @@ _LANES = 8
 
 
 class CompiledPasses(Passes):
-    """What `Passes` does, faster: large leafs and policies that seek last sharers are left to it."""
+    """What `Passes` does, faster.
+
+    Left to it are large leafs, large folios, dirty frames, and policies that seek last sharers.
+    """
 
     def __init__(self, arena: Arena, frames: FrameTable, folios: Folios) -> None:
         super().__init__(arena, frames, folios)
@@ -27,7 +30,7 @@ class CompiledPasses(Passes):
         self._memory = frames.sharers, frames.freed, frames.counters
 
     def count(self, table: PageTable, run: Run) -> Counts:
-        """Count the entries of `level`, in all tables over the run."""
+        """Count the entries, those that point to tables too, in all tables over the run."""
         return Counts(*map(int, passes.count(*self._tree, table.root, *run[:3])))
 
     def count_sharers(self, table: PageTable, run: Run, most: int) -> Numbers:

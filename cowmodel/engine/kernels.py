@@ -45,7 +45,7 @@ from cowmodel.engine.jit import compiled, part, prefetch, unsigned
 from cowmodel.hardware import folios
 from cowmodel.hardware.folios import FIELDS as FOLIO_FIELDS
 from cowmodel.hardware.folios import LEAST_ORDER, SHARED, TOTAL
-from cowmodel.hardware.frames import CEILING, FREED, FRESH, PEAK, PENDING, SHARERS, TABLES, USED
+from cowmodel.hardware.frames import CEILING, DIRTIED, FREED, FRESH, PEAK, PENDING, SHARERS, TABLES, USED
 from cowmodel.hardware.paging import (
     ACCESSED,
     CACHED,
@@ -537,7 +537,7 @@ def sharers_of(memory, owners, word):
 
 @part
 def decide(memory, rules, state, slot, write, page, now):
-    """Begin a fault as `cowmodel.kernel.fault.begin` does; return its kind, or what else it is."""
+    """Begin a fault as `cowmodel.kernel.dispatch.begin` does; return its kind, or what else it is."""
     counters, word = memory.counters, memory.words[slot]
     needed = _P | write << _W_AT
     if word & needed == needed:  # others have seen to it since, or a TLB refuses it
@@ -562,7 +562,7 @@ def decide(memory, rules, state, slot, write, page, now):
 
 @part
 def commit(memory, flips, state, slot):
-    """Map the new frame of a core as `cowmodel.kernel.fault.commit` does; return the kind of the fault.
+    """Map the new frame of a core as `cowmodel.kernel.dispatch.commit` does; return the kind of the fault.
 
     A sharer that is the last from now on is rare where last sharers are sought (`flips[0]`).
     """
@@ -573,6 +573,8 @@ def commit(memory, flips, state, slot):
     old = frame(seen)
     late = (words[slot] ^ seen) & _NOT_AD
     if not late and seen and flips[0] and sharers[old] == 2:
+        return np.int64(_RARE)
+    if not late and seen and counters[DIRTIED]:  # its frame may be one of those, and become free
         return np.int64(_RARE)
     of_folio = seen & _PART
     if not late and of_folio and memory.records[record_of(seen) + TOTAL] == 1:

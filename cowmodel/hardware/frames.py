@@ -21,7 +21,7 @@ ZERO_FRAME = 0
 MOST_FRAMES = 1 << 31  # frame numbers are kept in 32 bits where there are many
 
 # Places in `FrameTable.counters`, which compiled code shares.
-USED, TABLES, PEAK, PEAK_TABLES, FRESH, CEILING, FREED, PENDING, SHARERS = range(9)
+USED, TABLES, PEAK, PEAK_TABLES, FRESH, CEILING, FREED, PENDING, SHARERS, DIRTIED = range(10)
 
 
 class FrameTable:
@@ -42,10 +42,10 @@ class FrameTable:
         Base frames that count as dirty whatever the entries say that map them (Linux: PG_dirty).
     freed : int32[total + 1]
         The stack of freed base frames.
-    counters : int64[9]
+    counters : int64[10]
         Frames that hold data; that hold page tables; the most of both together, and of tables, so far;
         where untouched memory starts and ends; how many base frames are on the stack; how many frames
-        that hold data are taken by faults which have yet to map them; the sum of `sharers`.
+        that hold data are taken by faults which have yet to map them; the sum of `sharers`; the dirty ones.
     """
 
     def __init__(self, total: int) -> None:
@@ -54,7 +54,7 @@ class FrameTable:
         self.dirty = set[int]()
         self.cached = reserved(total + 1, np.bool_)
         self.freed = reserved(total + 1, np.int32)
-        self.counters = np.zeros(9, np.int64)
+        self.counters = np.zeros(10, np.int64)
         self.counters[[FRESH, CEILING]] = ZERO_FRAME + 1, total + 1
         self._freed_large: dict[int, list[int]] = {}
 
@@ -146,11 +146,21 @@ class FrameTable:
         """Give back leafs that nothing maps or holds any more."""
         self.counters[USED] -= len(pfns) * pages
         if self.dirty:
-            self.dirty.difference_update(pfns.tolist())
+            self.clean(pfns)
         if pages > 1:
             self._freed_large.setdefault(pages, []).extend(pfns.tolist())
         else:
             self._push(pfns)
+
+    def mark_dirty(self, pfn: int) -> None:
+        """Let a base frame count as dirty from now on."""
+        self.dirty.add(pfn)
+        self.counters[DIRTIED] = len(self.dirty)
+
+    def clean(self, pfns: Numbers) -> None:
+        """Let frames count as dirty no more."""
+        self.dirty.difference_update(pfns.tolist())
+        self.counters[DIRTIED] = len(self.dirty)
 
     def share(self, pfns: Numbers) -> None:
         """Count one more entry that maps each of `pfns`, all different."""

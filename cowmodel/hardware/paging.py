@@ -28,7 +28,6 @@ USER = 1 << 2
 ACCESSED = 1 << 5
 DIRTY = 1 << 6
 LARGE = 1 << 7  # PS: this entry above level 1 is a leaf
-GLOBAL = 1 << 8
 SPECIAL = 1 << 9  # software: a frame without sharers, here the zero frame
 EXCLUSIVE = 1 << 10  # software: of a guarded entry, the frame is its owner's alone
 SOFT_DIRTY = 1 << 11  # software

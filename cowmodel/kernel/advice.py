@@ -94,5 +94,5 @@ def _cleaned(kernel: KernelState, words: Words) -> Words:
     pfns, frames = frame_of(words), kernel.frames
     dirty = np.isin(pfns, list(frames.dirty))
     shared = dirty & (frames.sharers[pfns] > 1)
-    frames.dirty.difference_update(pfns[dirty & ~shared].tolist())
+    frames.clean(pfns[dirty & ~shared])
     return np.where(shared | (words & np.uint64(SPECIAL) != 0), words, words & _CLEAN)

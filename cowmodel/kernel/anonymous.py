@@ -56,7 +56,8 @@ def write_protected(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault
         assert sharers == 1, f"{kernel.policy} flips a frame that {sharers} entries map"
         entry[:] = make_writable(entry)
         return Fault(FLIP[large], FLIPPED)
-    kernel.frames.require({leaf: 1})
+    if not large or kernel.hugetlb.has(1, kept=False):
+        kernel.frames.require({leaf: 1})
     if pfn == ZERO_FRAME:
         return take(kernel, "zero_replace", filled(size), vma, vpn, seen=int(entry[0]))
     if large and (taken := hugetlb.take_to_copy(kernel, vma, vpn & -leaf, pfn)) is not None:

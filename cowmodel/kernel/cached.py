@@ -106,7 +106,7 @@ def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, wri
 def _rights(vma: Vma) -> int:
     """Return the bits of what a fault maps that does not depend on the access."""
     if vma.object is None:
-        return 0 if vma.writable else GUARDED
+        return 0
     if not vma.writable:
         return CACHED | GUARDED
     return CACHED if vma.private or vma.object.notified else CACHED | WRITE

@@ -17,7 +17,7 @@ from cowmodel.kernel.large_folio import split_at
 from cowmodel.kernel.reverse_map import flip_last_sharers
 from cowmodel.kernel.rights import change_entries
 from cowmodel.kernel.state import KernelState
-from cowmodel.kernel.work import NOTHING, Work, entries_work, tables_work
+from cowmodel.kernel.work import Work, entries_work, tables_work
 
 
 def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace, Work]:
@@ -32,14 +32,15 @@ def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace,
     written = [vma for vma in inherited if (vma.written or _found(kernel, vma)) and not vma.wiped]
     kernel.frames.require(_demand(kernel, parent, written))
     kernel.hugetlb.take_for_fork(_huge_copies(kernel, parent, written))
-    written.sort(key=lambda vma: vma.level, reverse=True)  # the order in which room was asked for
     parent.family.changes += 1
     kernel.tlbs.flush(parent.page_table.root)
     child = AddressSpace(PageTable(kernel.arena), parent.family)
     child.vmas = [vma.duplicate() for vma in inherited]
     work = Work(forks=1, flushes=1, shootdowns=parent.other_cores, vmas=len(child.vmas), pgd_tables=1)
-    for vma in written:
-        work += _copy_tables(kernel, parent.page_table, child.page_table, vma)
+    runs = [(run, vma) for vma in written for run in vma.runs()]
+    runs.sort(key=lambda pair: pair[0].level, reverse=True)  # the order in which room was asked for
+    for run, vma in runs:
+        work += _copy_tables(kernel, parent.page_table, child.page_table, run, vma)
     return child, work
 
 
@@ -48,17 +49,13 @@ def _found(kernel: KernelState, vma: Vma) -> bool:
     return vma.level > 1 and not vma.private and not kernel.era.hugetlb_refaults
 
 
-def _copy_tables(kernel: KernelState, parent: PageTable, child: PageTable, vma: Vma) -> Work:
-    """Give the child the tables and entries of `vma`.
+def _copy_tables(kernel: KernelState, parent: PageTable, child: PageTable, run: Run, vma: Vma) -> Work:
+    """Give the child the tables and entries of a run of `vma`.
 
     share:  parent [present, write] sharers 1  ->  parent [present] sharers 2
                                                    child  [present]
     copy:   parent [present, write] sharers 1  ->  the same; child [present, write] a new frame, sharers 1
     """
-    return sum((_copy_run(kernel, parent, child, run, vma) for run in vma.runs()), NOTHING)
-
-
-def _copy_run(kernel: KernelState, parent: PageTable, child: PageTable, run: Run, vma: Vma) -> Work:
     deposits = child.deposits
     work = tables_work(kernel.passes.graft(parent, child, run))
     if not vma.private:
@@ -77,7 +74,8 @@ def _copy_run(kernel: KernelState, parent: PageTable, child: PageTable, run: Run
 def _demand(kernel: KernelState, parent: AddressSpace, written: list[Vma]) -> Counter[int]:
     """Return the leafs, by their size in frames, that a fork will take; a table is one of one frame."""
     table, passes, geometry = parent.page_table, kernel.passes, kernel.geometry
-    demand = Counter({1: 1 + table.deposits})  # the root, and at most those
+    kept = (passes.count(table, run).large for vma in written if vma.folios for run in vma.runs()[:1])
+    demand = Counter({1: 1 + sum(kept)})  # the root, and tables for the split of huge pages
     seen = [0] * geometry.top  # pages below these are in tables that were counted
     for vma in written:
         for level in range(vma.level, geometry.top):

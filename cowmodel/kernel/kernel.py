@@ -1,6 +1,7 @@
 """The kernel: physical memory, processes, and the verbs that change them.
 
-Every verb returns the `Work` it took, beside what it made. A verb that raises has changed nothing.
+Every verb returns the `Work` it took, beside what it made. A verb that raises has changed nothing,
+except for pages that it has faulted in before.
 
 Examples
 --------

@@ -134,18 +134,18 @@ def _map_block(
         work = filled(leaf * kernel.geometry.page_bytes) + tables
         return _take_whole(kernel, "thp_fill", work, vma, block)
     space.own(vma)
-    kernel.arena.words[table.walk(block, level)] = ZERO_FRAME | LEAF | SPECIAL | LARGE | order_bits(leaf)
+    bits = LEAF | SPECIAL | LARGE | _order(leaf) << ORDER_SHIFT
+    kernel.arena.words[table.walk(block, level)] = ZERO_FRAME | bits
     return Fault("thp_zero_map", Work(traps=1) + tables)
 
 
 def _take_whole(kernel: KernelState, kind: str, work: Work, vma: Vma, block: int, seen: int = 0) -> Pending:
     leaf = kernel.geometry.leaf_pages(vma.huge_level)
-    return take(kernel, kind, work, vma, block, seen=seen, level=vma.huge_level, order=leaf.bit_length() - 1)
+    return take(kernel, kind, work, vma, block, seen=seen, level=vma.huge_level, order=_order(leaf))
 
 
-def order_bits(pages: int) -> int:
-    """Return the bits of an entry that say that it maps a folio of so many pages, or a part of it."""
-    return pages.bit_length() - 1 << ORDER_SHIFT
+def _order(pages: int) -> int:
+    return pages.bit_length() - 1
 
 
 def _fits(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, order: int) -> bool:

@@ -1,6 +1,6 @@
 """The verbs about the memory of one process: mappings, advice and rights, accesses and their faults.
 
-A verb that raises has changed nothing.
+A verb that raises has changed nothing; one that faults pages in, one after the other, keeps those it has got.
 """
 
 import numpy as np
@@ -42,10 +42,10 @@ class Memory(KernelState):
         Raises
         ------
         ConfigError
-            If the size is not positive, the paging has no such leaf (of a file, all are base pages), or the
-            policy does not go with it.
+            If the size is not positive, the paging has no such leaf, or the policy does not go with it.
         SimulationError
-            If the place is taken, not aligned or outside the address space, or the file is smaller.
+            If the place is taken, not aligned or outside the address space, or the file has not so many base
+            pages.
         OutOfMemory
             If the hugetlb pool has not so many pages to keep for it.
         """
@@ -58,14 +58,14 @@ class Memory(KernelState):
         first = self._place(process.memory, backing) if at_page is None else at_page
         self._check_place(process.memory, first, first + leafs * leaf, leaf)
         behind = file or (MemoryObject(leafs) if shared else None)
-        if file and (level > 1 or leafs > len(file.pfns)):
+        if file and (backing != BASE or leafs > len(file.pfns)):
             raise SimulationError(f"mmap: expected at most the {len(file.pfns):,} base pages of the file")
+        vma = Vma(first, leafs * leaf, level, behind, not shared, reserved=level > 1 and not shared)
+        self._allow_folios(vma, backing)
         if level > 1:
             self.hugetlb.reserve(leafs)
-        vma = Vma(first, leafs * leaf, level, behind, not shared, reserved=level > 1 and not shared)
         if behind:
             behind.mappings += 1
-        self._allow_folios(vma, backing)
         process.memory.insert(vma)
         return vma, Work(mappings=1)
 
@@ -152,8 +152,7 @@ class Memory(KernelState):
         if not vma.writable:
             raise SegmentationFault(f"process {process.pid} populates pages that it may not write")
         if vma.folios:
-            every = np.arange(vma.first, vma.end) if vpns is None else np.unique(vpns)
-            return self._fill_folios(process, vma, every)
+            return self._fill_folios(process, vma, empty_leafs(self, process, vma, vpns))
         if vma.object and vma.private:
             empty = empty_leafs(self, process, vma, vpns).tolist()
             return sum((self.fault(process, vpn, write=True).work for vpn in empty), NOTHING)
@@ -198,8 +197,8 @@ class Memory(KernelState):
         OutOfMemory
             If no frame is left.
         """
+        process.memory.family.changes += 1  # a bus error leaves the tables that it has made
         fault = dispatch.begin(self, process, vpn, write)
-        process.memory.family.changes += 1
         return fault if isinstance(fault, Pending) else _noted(process, fault)
 
     def commit_fault(self, process: Process, pending: Pending) -> Fault:

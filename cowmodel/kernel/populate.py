@@ -77,5 +77,5 @@ def mark_dirty(kernel: KernelState, space: AddressSpace, vpn: int) -> bool:
     word = kernel.arena.words[slot] if slot != NO_SLOT else 0
     if word & (WRITE | DIRTY | LARGE) != WRITE:
         return False
-    kernel.frames.dirty.add((word & FRAME_MASK) >> FRAME_SHIFT)
+    kernel.frames.mark_dirty((word & FRAME_MASK) >> FRAME_SHIFT)
     return True

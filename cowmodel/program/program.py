@@ -33,19 +33,23 @@ class Program(Memory):
         return start(self.machine, main, child)
 
     def vfork(self, main: "Main") -> Activity:
-        """Start a child that has this process's memory, not a copy; return its program once it has ended."""
+        """Start a child that has this process's memory, not a copy; return its program.
+
+        That is once the child has let go of the memory: when it execs or exits. Raise as `exit` does.
+        """
+        self._must_be_the_last("vforks")
         yield from self._on_core()
         child, work = self.machine.kernel.vfork(self.process)
         yield from self._spend("vfork", work, child)
         program = start(self.machine, main, child)
-        yield from self.sleep(program.ended)
+        yield from self.sleep(program.released)
         return program
 
     def exec(self) -> Activity:
         """Replace the process's memory by an empty address space; raise as `exit` does."""
         self._must_be_the_last("execs")
         core = yield from self._on_core()
-        work = self.machine.kernel.exec(self.process)
+        work = self._leave_memory(self.machine.kernel.exec)
         self.process.memory.cores = 1
         self.machine.switch(core, self.process)
         yield from self._spend("exec", work)
@@ -91,7 +95,7 @@ class Program(Memory):
         self._must_be_the_last("exits")
         yield from self._on_core()
         self.machine.sample_if_fuller()
-        yield from self._spend("exit", self.machine.kernel.exit(self.process))
+        yield from self._spend("exit", self._leave_memory(self.machine.kernel.exit))
         self._leave()
         self.ended.succeed()
 
@@ -104,6 +108,15 @@ class Program(Memory):
             self.ended.succeed()
         elif self.process.space:
             yield from self.exit()
+
+    def _leave_memory(self, verb: Callable[[Process], Work]) -> Work:
+        """Let a verb take the process out of its memory, which a parent may have too that waits for that."""
+        space = self.process.memory
+        work = verb(self.process)
+        space.cores -= 1
+        if not self.released.triggered:
+            self.released.succeed()
+        return work
 
     def _must_be_the_last(self, verb: str) -> None:
         if others := self.process.threads - 1:

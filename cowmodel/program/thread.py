@@ -24,13 +24,15 @@ class Thread:
         The core that it holds; the one it held last.
     ended : Event
         Fires when the thread has ended; with the last one, the process.
+    released : Event
+        Fires when its process has let go of the memory that it began with.
     """
 
     def __init__(self, machine: Machine, process: Process) -> None:
         self.machine, self.process = machine, process
         self.core: int | None = None
         self.last_core: int | None = None
-        self.ended = machine.event()
+        self.ended, self.released = machine.event(), machine.event()
         self._slice_end = 0
 
     @property

@@ -95,9 +95,3 @@ def _pages(kernel: Kernel, process: Process, vma: Vma) -> Words:
         each = np.where((found == 0) | single, found, found + offsets).ravel()
         words |= each[first - heads[0] :][: vma.pages]
     return words
-
-
-def _entries(kernel: Kernel, process: Process, vma: Vma) -> Words:
-    """Return the entries of a mapping, one for each leaf; 0 for none."""
-    heads = np.arange(vma.first, vma.end, kernel.geometry.leaf_pages(vma.level))
-    return process.memory.page_table.entries(heads, vma.level)

@@ -10,10 +10,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from cowmodel.scenario.cast import Cast
-from cowmodel.scenario.steps import PAGE_BYTES, Fork, Map, Plain, Scenario, Stat, Step
+from cowmodel.scenario.steps import Fork, Map, Plain, Scenario, Stat, Step
 
 WAIT = "wait"
-_HUGE_PAGES = (2 << 20) // PAGE_BYTES
 
 
 class Act(NamedTuple):

@@ -152,3 +152,64 @@ def test_a_verb_that_fails_lets_the_other_threads_go_on():
     faults: list[FaultRow] = fault_rows(run(bench(prices(traps=TRAP), cores=2), main).records)
 
     assert [(row.time_ps, row.waited_ps) for row in faults] == [(10, 0)]
+
+
+# ------------------------------------------------------------------------------------- vfork
+def rests(program: Program) -> Activity:
+    yield from program.think(1000)
+
+
+def executes(program: Program) -> Activity:
+    yield from program.exec()
+    yield from program.think(10**6)
+
+
+@pytest.mark.parametrize("child", [rests, executes])
+def test_a_parent_has_its_memory_alone_again_after_vfork(child: Callable[[Program], Activity]):
+    def main(program: Program) -> Activity:
+        vma = yield from heap(program)
+        for _ in range(3):
+            yield from program.vfork(child)
+        assert program.process.memory.cores == 0  # it slept until then
+        yield from program.mprotect(vma, writable=False)
+
+    machine = run(bench(prices(), cores=4), main)
+
+    assert machine.records.action_work.shootdowns == 0
+    assert (machine.kernel.frames.used, machine.kernel.frames.table_pages) == (0, 0)
+
+
+def test_a_parent_goes_on_when_the_child_of_vfork_execs_and_does_not_wait_for_its_end():
+    times: list[int] = []
+
+    def main(program: Program) -> Activity:
+        yield from program.vfork(executes)
+        times.append(program.now)
+
+    machine = run(bench(prices()), main)
+
+    assert times[0] < 10**6 <= machine.now
+
+
+def test_memory_that_a_child_of_vfork_shares_is_counted_once():
+    def main(program: Program) -> Activity:
+        vma = yield from heap(program)
+
+        def child(other: Program) -> Activity:
+            yield from other.access(vma, np.arange(8), written=1)
+            other.machine.sample()
+
+        yield from program.vfork(child)
+
+    for row in run(bench(prices()), main).records.memory:
+        assert row.pss_bytes == row.used_bytes
+        assert row.entries == row.sharers
+
+
+def test_a_process_with_threads_does_not_vfork():
+    def main(program: Program) -> Activity:
+        yield from program.thread(rests)
+        yield from program.vfork(rests)
+
+    with pytest.raises(SimulationError, match="process 1 vforks while it has 1 other threads"):
+        run(bench(prices(), cores=2), main)

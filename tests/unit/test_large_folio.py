@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from cowmodel import PAGINGS
-from cowmodel.errors import ConfigError, OutOfMemory
+from cowmodel.errors import ConfigError, OutOfMemory, SimulationError
+from cowmodel.hardware.paging import frame_of
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, THP, Backing, parse_backing
 from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.passes import pages_of
 from cowmodel.kernel.process import Process
 from tests.toy import PAGE, Scene, boot, scene
 
@@ -314,3 +316,48 @@ def test_a_split_without_room_for_the_copy_changes_nothing():
         kernel.write(child, heap.first)
 
     assert leafs(kernel, child, heap) == [2] * 4
+
+
+def test_a_fork_that_copies_takes_the_largest_leafs_first_wherever_they_lie():
+    kernel = Kernel(X86, (2268 + 1) * PAGE, boot(policy="eager").policy)
+    parent, _ = kernel.spawn()
+    heaps = [
+        kernel.mmap(parent, pages * PAGE, kind)[0] for pages, kind in ((600, BASE), (16, MTHP), (512, THP))
+    ]
+    for heap in reversed(heaps):
+        kernel.populate(parent, heap)
+
+    child, _ = kernel.fork(parent)
+
+    used = {p.pid: frames(kernel, p, heaps) for p in (parent, child)}
+    assert len(used[1] | used[2]) == len(used[1]) + len(used[2]) == 2 * (600 + 16 + 512) == kernel.frames.used
+
+
+def frames(kernel: Kernel, process: Process, heaps: list[Vma]) -> set[int]:
+    """Return all frames that a process maps."""
+    table, found = process.memory.page_table, set[int]()
+    for heap in heaps:
+        for run in heap.runs():
+            for block in table.blocks(run):
+                words = pages_of(block.entries[block.owned], X86.leaf_pages(run.level))
+                found |= {*frame_of(words).tolist()}
+    return found
+
+
+def test_pages_that_are_not_in_the_mapping_are_not_populated():
+    kernel, parent, heap = huge()
+    other, _ = kernel.mmap(parent, 4 * PAGE, BASE)
+
+    with pytest.raises(SimulationError, match="process 1 populates pages that are not all in that mapping"):
+        kernel.populate(parent, heap, np.array([other.first]))
+
+
+def test_a_file_in_large_folios_is_refused_and_left_as_it_was():
+    kernel = boot(64, geometry=X86)
+    process, _ = kernel.spawn()
+    file = kernel.open(4 * PAGE)
+
+    with pytest.raises(SimulationError, match="mmap: expected at most the 4 base pages of the file"):
+        kernel.mmap(process, 4 * PAGE, MTHP, file=file)
+
+    assert file.mappings == 1
