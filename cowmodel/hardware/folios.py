@@ -144,11 +144,10 @@ class Folios:
 
     def most_mapped(self, word: int) -> int:
         """Return how many entries map the page of an entry's folio that most do."""
-        order = (word & ORDER_MASK) >> ORDER_SHIFT
-        head = _record(word) // FIELDS << LEAST_ORDER
-        return int(
-            self._frames.sharers[head : head + (1 << order)].max() + self.records[_record(word) + ENTIRE]
-        )
+        record = _record(word)
+        head = record // FIELDS << LEAST_ORDER
+        each = self._frames.sharers[head : head + (1 << self.records[record + ORDER])]
+        return int(each.max() + self.records[record + ENTIRE])
 
     def sharers(self, words: Words) -> Numbers:
         """Return how many entries map the page that each of `words`, of level 1, maps, int64[n]."""

@@ -41,11 +41,11 @@ def missing(
         return _map_block(kernel, space, vma, block, write)
     if not write:
         return None
+    table, here = space.page_table, np.array([vpn])
+    tables = table.missing(1, here)
     for order in vma.orders:
-        demand = Counter({1: space.page_table.missing(1, np.array([vpn]))}) + Counter({1 << order: 1})
-        if _fits(kernel, space, vma, vpn, order) and kernel.frames.has_room(demand):
-            made = space.page_table.grow(1, np.array([vpn]))
-            work = filled(kernel.geometry.page_bytes << order) + tables_work(made)
+        if _fits(kernel, space, vma, vpn, order) and kernel.frames.has_room({1: tables, 1 << order: 1}):
+            work = filled(kernel.geometry.page_bytes << order) + tables_work(table.grow(1, here))
             return take(kernel, "zero_fill", work, vma, vpn, order=order)
     return None
 

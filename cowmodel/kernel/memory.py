@@ -151,11 +151,8 @@ class Memory(KernelState):
         vma = self._own(process, vma)
         if not vma.writable:
             raise SegmentationFault(f"process {process.pid} populates pages that it may not write")
-        if vma.folios:
-            return self._fill_folios(process, vma, empty_leafs(self, process, vma, vpns))
-        if vma.object and vma.private:
-            empty = empty_leafs(self, process, vma, vpns).tolist()
-            return sum((self.fault(process, vpn, write=True).work for vpn in empty), NOTHING)
+        if vma.folios or (vma.object and vma.private):
+            return self._fill_by_faults(process, empty_leafs(self, process, vma, vpns))
         if vpns is None and vma.private:
             work = populate_whole(self, process.memory, vma)
         else:
@@ -236,7 +233,7 @@ class Memory(KernelState):
             work += self.fault(process, vpn, write).work
         return work
 
-    def _fill_folios(self, process: Process, vma: Vma, vpns: Numbers) -> Work:
+    def _fill_by_faults(self, process: Process, vpns: Numbers) -> Work:
         """Write to those pages, which rise, that have no entry when it is their turn."""
         work, at, table = NOTHING, 0, process.memory.page_table
         while at < len(vpns):
@@ -244,7 +241,7 @@ class Memory(KernelState):
             if not table.maps(vpn):
                 fault = self.fault(process, vpn, write=True)
                 work += fault.work
-                pages = fault.work.zeroed_bytes // self.geometry.page_bytes
+                pages = max(1, fault.work.zeroed_bytes // self.geometry.page_bytes)
             at = int(np.searchsorted(vpns, (vpn & -pages) + pages))
         return work
 

@@ -37,6 +37,8 @@ class ModelStage:
     tells_frames = True
 
     def __init__(self, scenario: Scenario, setup: Setup) -> None:
+        if wrong := behind_the_end(scenario):
+            raise SimulationError(wrong)
         self.kernel = Kernel(setup.geometry, setup.memory_bytes, setup.policy, setup.era)
         set_pool(self.kernel, scenario.settings)
         self.processes: dict[str, Process] = {"P0": self.kernel.spawn()[0]}
@@ -76,8 +78,6 @@ class ModelStage:
                 f"{self._scenario.where(step)}: expected one of {', '.join(MODELLED)}, got what the model"
                 " does not have yet; `cowmodel scenario live` runs it on the running kernel"
             )
-        if step.number == 1 and (wrong := behind_the_end(self._scenario)):
-            raise SimulationError(wrong)
         process, stopped = self.processes.get(step.proc), ""
         before = Counter(process.faults) if process else Counter()
         self.works.clear()
