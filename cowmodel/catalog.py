@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cowmodel.cost.model import PRESETS
+from cowmodel.cost.preset import PRESETS
 from cowmodel.engine.compiled import CompiledEngine
 from cowmodel.engine.reference import ReferenceEngine
 from cowmodel.hardware.paging import PAGINGS

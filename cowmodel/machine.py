@@ -37,6 +37,7 @@ EngineMaker = Callable[[Kernel, Callable[[Work], int], Observer, Contention], En
 
 _MOST_SAMPLES = 1_000_000
 _WATCH_PS = 10**12
+_WARM_PS = 10**10  # for so long the caches hold what fork uses
 _ACCESS = 2  # priority of completions: after SimPy's own URGENT 0 and NORMAL 1, then by core
 
 
@@ -111,6 +112,7 @@ class Machine:
         self._idle = list(range(cores))
         self._queue: deque[simpy.Event] = deque()
         self._last_pid: dict[int, int] = {}
+        self._last_fork_ps = -_WARM_PS - 1
         self._mmap_locks: dict[Process, simpy.Resource] = {}
         leaf = kernel.geometry.leaf_bytes(max(kernel.geometry.leaf_levels))
         once = dict.fromkeys(
@@ -265,6 +267,11 @@ class Machine:
     def contended(self) -> bool:
         """Whether a program waits for a core."""
         return bool(self._queue)
+
+    def warmed(self) -> Work:
+        """Take note of a fork; return what it takes more if none was made just before."""
+        before, self._last_fork_ps = self._last_fork_ps, self.now
+        return Work(cold_forks=int(self.now - before > _WARM_PS))
 
     def switch(self, core: int, process: Process) -> Work:
         """Let the address space of `process` run on `core`, from which another may have to go."""

@@ -1,42 +1,28 @@
-"""The cost model: one price for each field of `Work`, each with its source.
+"""The cost model: one price for each field of `Work`; the cost of work is the sum of counts times prices.
 
-A preset is a TOML file: `name`, `machine` (what was measured), optionally `extends` (a preset whose prices
-stand in for those not given, as assumptions), and `[prices]` with an entry `{ value, source }` a field:
-
-    pte_entries = { value = "19.3 ns", source = "..." }      time of one operation
-    copied_bytes = { value = "10.67 GB/s", source = "..." }  of bytes, a bandwidth
-    pte_entries = { value = "10 ms/GB", source = "..." }     of entries, time for the memory they map
-
-A source is a citation, "measured ..." or "assumed ...".
+Terms of a fault              traps, allocations, zeroed and copied bytes, releases of old frames, flips ...
+and of memory beyond caches   cold_frames, far_faults
+Terms of fork and exit        entries and parts of folios, how many frames are out of order, table pages ...
 """
 
-import tomllib
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
-from typing import Any, NamedTuple
 
+import numpy as np
+
+from cowmodel.cost.price import LACKING, Price
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.kernel.work import Work
-from cowmodel.units import parse_bandwidth, parse_duration, parse_size
 
-PRESETS = Path(__file__).with_name("presets")
-_KEYS = {"name": str, "machine": str, "extends": str, "prices": dict}
-_KINDS = {str: "text", dict: "table"}
-_PS_PER_S = 10**12
-_ENTRY_BYTES = {"pte_entries": 1 << 12, "pmd_entries": 1 << 21, "pud_entries": 1 << 30}
+Draws = Mapping[str, Sequence[float]]
+"""By field of work, its price in ps in each of the draws; the fields of one draw belong together."""
 
 
-class Price(NamedTuple):
-    """Time of one operation, in picoseconds, and where the number comes from."""
-
-    value_ps: float
-    source: str
-
-    @property
-    def assumed(self) -> bool:
-        """Whether nobody measured it."""
-        return self.source.startswith("assumed")
+def size_at_a_time(work: Work, field: str) -> float:
+    """Return the size that a curve of `field` is over: bytes of a leaf, all alike, or how many of a kind."""
+    count: int = getattr(work, field)
+    return count / max(1, work.allocations) if field in ("zeroed_bytes", "copied_bytes") else count
 
 
 class CostModel:
@@ -47,94 +33,78 @@ class CostModel:
     name, machine : str
     prices : mapping of str to Price
         One for each field of `Work`.
+    draws : mapping of str to sequence of float, optional
+        What the fitted prices would have been, in ps, had the measurements been drawn anew (bootstrap).
+    unbacked : float
+        Share of the memory that is zeroed or copied to whose frames the host of a guest does not back yet.
     """
 
-    def __init__(self, name: str, machine: str, prices: Mapping[str, Price]) -> None:
-        self.name, self.machine = name, machine
+    def __init__(
+        self,
+        name: str,
+        machine: str,
+        prices: Mapping[str, Price],
+        draws: Draws | None = None,
+        unbacked: float = 0.0,
+    ) -> None:
+        self.name, self.machine, self.draws, self.unbacked = name, machine, draws or {}, unbacked
         self.prices = {field: prices[field] for field in Work._fields}
-        values = [price.value_ps for price in self.prices.values()]
-        # few different works occur, most of them millions of times
-        self.cost_ps = cache(
-            lambda work: round(sum(count * value for count, value in zip(work, values, strict=True)))
-        )
+        self.cost_ps = cache(self._cost_ps)  # few different works occur, most of them millions of times
+        self._values = [price.value_ps for price in self.prices.values()]
+        self._curves = [field for field, price in self.prices.items() if price.points]
+
+    def _cost_ps(self, work: Work) -> int:
+        """Return the time that `work` takes, in whole picoseconds."""
+        unbacked = round(self.unbacked * (work.zeroed_bytes + work.copied_bytes))
+        work = work._replace(unbacked_bytes=unbacked)
+        cost = sum(count * value for count, value in zip(work, self._values, strict=True))
+        for field in self._curves:
+            if count := getattr(work, field):
+                price = self.prices[field]
+                cost += count * (price.at(size_at_a_time(work, field)) - price.value_ps)
+        return round(cost)
 
     @property
     def assumed(self) -> list[str]:
         """Fields whose price nobody measured."""
         return [field for field, price in self.prices.items() if price.assumed]
 
+    @property
+    def lacking(self) -> list[str]:
+        """Fields that are free, or cost what a coarser one does, since the preset has no such term."""
+        return [field for field, price in self.prices.items() if price.lacking]
 
-def load_preset(path: Path) -> CostModel:
-    """Read a preset.
+    @property
+    def uncertain(self) -> bool:
+        """Whether its prices have intervals."""
+        return bool(self.draws) or any(price.interval_ps for price in self.prices.values())
 
-    Raises
-    ------
-    ConfigError
-        For an unreadable file, an unknown or missing key, a price without source or of the wrong unit.
-    """
-    document, prices = _read(path, ())
-    if lacking := [field for field in Work._fields if field not in prices]:
-        raise ConfigError(
-            f"{path}: prices.{lacking[0]}: missing; give it a value and a source, or extend another preset"
-        )
-    return CostModel(document["name"], document["machine"], prices)
+    def adapted(self, without: Iterable[str] = (), unbacked: float = 0.0) -> "CostModel":
+        """Return the model with some terms switched off, and a share of memory that the host does not back.
 
+        Raises
+        ------
+        ConfigError
+            If one is not a field of work.
+        """
+        off = set(without)
+        for field in off - self.prices.keys():
+            raise ConfigError(suggest("term", field, list(self.prices)))
+        free = {field: Price(0.0, f"{LACKING}: switched off") for field in off}
+        draws = {field: values for field, values in self.draws.items() if field not in off}
+        return CostModel(self.name, self.machine, self.prices | free, draws, unbacked)
 
-def _read(path: Path, extending: tuple[Path, ...]) -> tuple[dict[str, Any], dict[str, Price]]:
-    """Return what a preset says, and its prices with those of the preset that it extends."""
-    try:
-        document = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as problem:
-        raise ConfigError(f"{path}: expected a cost preset in TOML; {problem}") from problem
-    for key in document.keys() - _KEYS:
-        raise ConfigError(f"{path}: {suggest('key', key, _KEYS)}")
-    for key in _KEYS.keys() - {"extends"} - document.keys():
-        raise ConfigError(f"{path}: {key}: missing; expected a {_KINDS[_KEYS[key]]}")
-    for key, value in document.items():
-        if not isinstance(value, _KEYS[key]):
-            raise ConfigError(f"{path}: {key}: expected a {_KINDS[_KEYS[key]]}, got {value!r}")
-    prices = _inherited(path, document["extends"], extending) if "extends" in document else {}
-    for field, entry in document["prices"].items():
-        prices[field] = _price(f"{path}: prices.{field}", field, entry)
-    return document, prices
+    def drawn(self, number: int) -> "CostModel":
+        """Return the model with prices as they may be as well.
 
-
-def _inherited(path: Path, name: str, extending: tuple[Path, ...]) -> dict[str, Price]:
-    """Return the prices of preset `name` as what they are here: assumptions."""
-    known = {file.stem: file for folder in (PRESETS, path.parent) for file in sorted(folder.glob("*.toml"))}
-    if name not in known:
-        raise ConfigError(f"{path}: extends: {suggest('preset', name, known)}")
-    if known[name] in (*extending, path):
-        raise ConfigError(
-            f"{path}: extends: {name!r} extends this preset in turn; expected a chain with an end"
-        )
-    _, prices = _read(known[name], (*extending, path))
-    return {
-        field: Price(price.value_ps, f"assumed, as {name}: {price.source}") for field, price in prices.items()
-    }
-
-
-def _price(where: str, field: str, entry: Any) -> Price:
-    """Read one `{ value, source }`."""
-    if field not in Work._fields:
-        raise ConfigError(f"{where}: {suggest('price', field, list(Work._fields))}")
-    if not isinstance(entry, dict) or {*entry} != {"value", "source"}:
-        raise ConfigError(f"{where}: expected {{ value = ..., source = ... }}, got {entry!r}")
-    if not isinstance(entry["source"], str) or not entry["source"].strip():
-        raise ConfigError(f"{where}: a price needs a source: a citation, 'measured ...' or 'assumed ...'")
-    try:
-        return Price(_value_ps(field, str(entry["value"])), entry["source"])
-    except ConfigError as problem:
-        raise ConfigError(f"{where}: {problem}") from problem
-
-
-def _value_ps(field: str, text: str) -> float:
-    """Return the time of one operation that `text` says, in the unit that `field` allows."""
-    amount, _, unit = text.partition("/")
-    if not unit:
-        return parse_duration(text)
-    if field.endswith("_bytes") and unit == "s":
-        return _PS_PER_S / parse_bandwidth(text)
-    if field in _ENTRY_BYTES:
-        return parse_duration(amount) * _ENTRY_BYTES[field] / parse_size(f"1 {unit}")
-    raise ConfigError(f"expected a duration such as '19.3 ns' as the price of {field}, got {text!r}")
+        Those that were fitted together are drawn together, others each from its interval. The same number
+        draws the same deviations for every preset.
+        """
+        prices = {}
+        for field, price in self.prices.items():
+            if values := self.draws.get(field):
+                prices[field] = price.moved_to(values[number % len(values)])
+            else:
+                stream = np.random.default_rng([number, zlib.crc32(field.encode())])
+                prices[field] = price.at_deviation(stream.standard_normal())
+        return CostModel(self.name, self.machine, prices, unbacked=self.unbacked)

@@ -5,25 +5,45 @@ from collections.abc import Callable
 import numpy as np
 
 from cowmodel.kernel.choices import AtWrite
-from cowmodel.kernel.fault import COPY, FILL, FLIP, FLIPPED, Fault, copied, filled, replaced
+from cowmodel.kernel.fault import (
+    COPY,
+    FILL,
+    FLIP,
+    FLIPPED,
+    Fault,
+    copied,
+    filled,
+    out_of_cache,
+    released,
+    replaced,
+)
 from cowmodel.kernel.kernel import Kernel
-from cowmodel.kernel.work import Work
+from cowmodel.kernel.work import NOTHING, Work
 
 _MOST_SHARERS = 256  # of which the policy is asked beforehand; more are rare
 
 
-def common_faults(page_bytes: int, others: int) -> tuple[Fault, ...]:
+IN_CACHE, NEAR, FAR = range(3)  # where a fault finds what it looks at: not out of the cache, near, neither
+
+
+def common_faults(page_bytes: int, others: int, where: int) -> tuple[Fault, ...]:
     """Return the faults that compiled code resolves, in the order of its kinds."""
-    copy, fill, lost = copied(page_bytes), filled(page_bytes), Work(frees=1)
+    looks, finds = looking(COPY[False], where), looking(FILL[False], where)
+    copy, fill, lost = copied(page_bytes), filled(page_bytes), Work(frees=1, freed_bytes=page_bytes)
     return (
-        Fault(FLIP[False], FLIPPED),
-        Fault(COPY[False], copy + replaced(others, frees=0)),
-        Fault(COPY[False], copy + replaced(others, frees=1)),
-        Fault("late", copy + lost),
-        Fault(FILL[False], fill),
-        Fault("late", fill + lost),
-        Fault("spurious", Work(traps=1)),
+        Fault(FLIP[False], FLIPPED + looks),
+        Fault(COPY[False], copy + looks + replaced(others) + released(0)),
+        Fault(COPY[False], copy + looks + replaced(others) + released(page_bytes)),
+        Fault("late", copy + looks + lost),
+        Fault(FILL[False], fill + finds),
+        Fault("late", fill + finds + lost),
+        Fault("spurious", Work(traps=1) + finds),
     )
+
+
+def looking(kind: str, where: int) -> Work:
+    """Return what a fault of `kind` takes more for where it is."""
+    return NOTHING if where == IN_CACHE else out_of_cache(kind, where == FAR)
 
 
 def access_prices(kernel: Kernel, price: Callable[[Work], int]) -> list[int]:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from cowmodel.engine.burst import NEVER_PS, Burst, Completion, Observer
-from cowmodel.engine.common import access_prices, common_faults, flips_by_sharers
+from cowmodel.engine.common import access_prices, common_faults, flips_by_sharers, looking
 from cowmodel.engine.contention import Contention
 from cowmodel.engine.handler import FaultHandler
 from cowmodel.errors import ConfigError, Signal
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.era import LargeReuse
-from cowmodel.kernel.fault import COPY, Fault, Pending, copied
+from cowmodel.kernel.fault import COPY, Fault, Pending, copied, is_far
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
@@ -71,7 +71,7 @@ class CompiledEngine:
             kernel.geometry.index_bits[0],
             flips_by_sharers(kernel),
             kernel.era.large_reuse is LargeReuse.ONE_OWNER,
-            np.zeros((kernels.KINDS, 1), np.int64),
+            np.zeros((kernels.KINDS, kernels.WHERES), np.int64),
             int(prices[0]),
             contention.transfer_ps(copied(kernel.geometry.page_bytes)),
         )
@@ -83,10 +83,11 @@ class CompiledEngine:
 
     def _price_faults(self, others: int) -> None:
         """See that faults have their prices with so many other cores that run the address space."""
-        page, rows = self._kernel.geometry.page_bytes, []
-        for kind, faults in enumerate(zip(*(common_faults(page, n) for n in range(others + 1)), strict=True)):
-            self._faults.update({(kind, n): fault for n, fault in enumerate(faults)})
-            works = [faults[0].work.prepared, *(fault.work for fault in faults)]
+        page, wheres, rows = self._kernel.geometry.page_bytes, range(self._code.WHERES), []
+        places = (common_faults(page, n, where) for n in range(others + 1) for where in wheres)
+        for kind, faults in enumerate(zip(*places, strict=True)):
+            self._faults.update({(kind, place): fault for place, fault in enumerate(faults)})
+            works = [*(faults[where].work.prepared for where in wheres), *(fault.work for fault in faults)]
             rows.append([self._price(work) for work in works])
         self._rules = self._rules._replace(costs=np.array(rows, np.int64))
         self._make_room(len(self._cores))
@@ -96,7 +97,7 @@ class CompiledEngine:
         states, code = np.zeros((cores, self._code.FIELDS), np.int64), self._code
         states[: len(self._cores)] = self._cores
         self._cores, self._tree = states, np.zeros((2 * cores, 2), np.int64)
-        shape = cores, code.KINDS, self._rules.costs.shape[1] - 1
+        shape = cores, code.KINDS, self._rules.costs.shape[1] - code.WHERES
         self._told = self._told._replace(counts=np.zeros(shape, np.int64))
 
     def faults_end(self, process: Process) -> int:
@@ -170,11 +171,12 @@ class CompiledEngine:
         """Take over what structural events may have changed for a core."""
         code, burst = self._code, self._bursts[core]
         space = burst.process.memory
-        if space.other_cores >= self._told.counts.shape[2]:
+        if space.other_cores * code.WHERES >= self._told.counts.shape[2]:
             self._price_faults(space.other_cores)
         state = self._cores[core]
         state[code.OWNER] = space.page_table.root + 1
         state[code.OTHERS], state[code.LOCKED] = space.other_cores, space.locked_until_ps
+        state[code.COLD] = self._kernel.is_cold(space)
         self._look_up(core)
 
     def _look_up(self, core: int) -> None:
@@ -195,8 +197,10 @@ class CompiledEngine:
             self._go_on(core, self._handler.commit(core, burst.process, vpn, pending, began, now))
         else:
             began, now = int(state[code.CLOCK]), int(max(state[code.CLOCK], state[code.LOCKED]))
+            far = is_far(vpn, int(state[code.LAST]))
             try:
-                clock, begun = self._handler.begin(core, burst.process, vpn, write, began, now)
+                clock, begun = self._handler.begin(core, burst.process, vpn, write, far, began, now)
+                state[code.LAST] = vpn
             except Signal as signal:
                 burst.signal = signal
                 state[code.CLOCK], state[code.STATE] = now, code.DONE
@@ -219,7 +223,8 @@ class CompiledEngine:
         """Return the copy that compiled code began on a core."""
         code, state, vma = self._code, self._cores[core], self._bursts[core].process.memory.find(vpn)
         assert vma
-        seen, work = int(state[code.SEEN]) % (1 << 64), copied(self._kernel.geometry.page_bytes)
+        seen, where = int(state[code.SEEN]) % (1 << 64), int(state[code.WHERE])
+        work = copied(self._kernel.geometry.page_bytes) + looking(COPY[False], where)
         return Pending(COPY[False], work, vma, vpn, int(state[code.NEW]), True, seen)
 
     def _go_on(self, core: int, clock: int) -> None:
@@ -246,9 +251,9 @@ class CompiledEngine:
     def _record(self, places: list[int], counts: list[int]) -> None:
         """Count the faults and pass them on: so many at each of the `places` of all `counts`."""
         happened, (_, kinds, most) = Counter[Fault](), self._told.counts.shape
-        for place, count in zip(places, counts, strict=True):
-            core, kind, others = place // most // kinds, place // most % kinds, place % most
-            fault, process = self._faults[kind, others], self._bursts[core].process
+        for at, count in zip(places, counts, strict=True):
+            core, kind, place = at // most // kinds, at // most % kinds, at % most
+            fault, process = self._faults[kind, place], self._bursts[core].process
             process.memory.family.changes += 1
             process.faults[fault.kind] += count
             process.copied_bytes += count * fault.work.copied_bytes
@@ -260,7 +265,7 @@ class CompiledEngine:
 
     def _columns(self, log: Numbers, pids: dict[int, int]) -> dict[str, Any]:
         """Return logged faults as the columns of a table of faults."""
-        times, cores, vpns, kinds, others, waited = log.T
+        times, cores, vpns, kinds, places, waited = log.T
         faults = [self._faults[kind, 0] for kind in range(self._code.KINDS)]
         pid = np.array([pids.get(core, 0) for core in range(len(self._cores))])[cores]
         return {
@@ -270,6 +275,6 @@ class CompiledEngine:
             "vpn": vpns,
             "kind": np.array([fault.kind for fault in faults], object)[kinds],
             "copied_bytes": np.array([fault.work.copied_bytes for fault in faults])[kinds],
-            "cost_ps": self._rules.costs[kinds, 1 + others],
+            "cost_ps": self._rules.costs[kinds, self._code.WHERES + places],
             "waited_ps": waited,
         }

@@ -11,7 +11,7 @@ from cowmodel.hardware.folios import Folios
 from cowmodel.hardware.frames import FrameTable
 from cowmodel.hardware.page_table import PageTable, Run
 from cowmodel.hardware.paging import Numbers
-from cowmodel.kernel.passes import Counts, Heard, Passes
+from cowmodel.kernel.passes import Counts, Dropped, Heard, Passes, Shared
 
 _LANES = 8
 
@@ -51,12 +51,13 @@ class CompiledPasses(Passes):
         self._note(child, made)
         return made
 
-    def share(self, parent: PageTable, child: PageTable, run: Run) -> int:
-        """Let the child map the parent's frames, both read-only; return the entries that it got."""
+    def share(self, parent: PageTable, child: PageTable, run: Run) -> Shared:
+        """Let the child map the parent's frames, both read-only; return what it got."""
         if run.folios:
             return super().share(parent, child, run)
         where = parent.root, child.root, *run[:3]
-        return int(passes.share(*self._tree, *where, self._frames.sharers, self._frames.counters))
+        got = passes.share(*self._tree, *where, self._frames.sharers, self._frames.counters)
+        return Shared(*map(int, got))
 
     def fill(self, table: PageTable, run: Run) -> int:
         """Map a new frame, written, at each leaf of the run without an entry; return how many."""
@@ -64,13 +65,13 @@ class CompiledPasses(Passes):
             return super().fill(table, run)
         return int(passes.fill(*self._tree, table.root, *run[:3], *self._memory))
 
-    def drop(self, table: PageTable, run: Run, tell: Heard | None = None) -> tuple[int, int]:
-        """Empty the entries of the run; return how many there were, and how many leafs became free."""
+    def drop(self, table: PageTable, run: Run, tell: Heard | None = None) -> Dropped:
+        """Empty the entries of the run; return what they were."""
         if run.level > 1 or run.folios or tell or self._frames.dirty:
             return super().drop(table, run, tell)
         where = table.root, *run[:3]
-        entries, frees = map(int, passes.drop(*self._tree, *where, *self._memory, self._frames.cached))
-        return entries, frees
+        gone = passes.drop(*self._tree, *where, *self._memory, self._frames.cached)
+        return Dropped(*map(int, gone))
 
     def prune(self, table: PageTable, first: int, last: int, floor: int, ceiling: int) -> None:
         """Free the tables over first..last that lie inside floor..ceiling, where nothing is mapped."""

@@ -34,11 +34,14 @@ class FaultHandler:
         self._contention = contention
 
     def begin(
-        self, core: int, process: Process, vpn: int, write: bool, began_ps: int, now_ps: int
+        self, core: int, process: Process, vpn: int, write: bool, far: bool, began_ps: int, now_ps: int
     ) -> tuple[int, Pending | None]:
-        """Handle a fault that began at `began_ps`; return when it is over, or ready to commit, and that."""
+        """Handle a fault that began at `began_ps`; return when it is over, or ready to commit, and that.
+
+        `far` says that the last one of the core was not near.
+        """
         self._kernel.tlbs.fault(core, vpn)
-        fault = self._kernel.begin_fault(process, vpn, write)
+        fault = self._kernel.begin_fault(process, vpn, write, far)
         ready = now_ps + self._contention.wait_for_memory(now_ps, fault.work) + self._prepared_ps(fault.work)
         if isinstance(fault, Pending):
             return ready, fault

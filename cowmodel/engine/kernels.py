@@ -77,15 +77,16 @@ from cowmodel.hardware.tlb import (
     UPPER,
     WAYS,
 )
+from cowmodel.kernel.fault import NEAR_PAGES
 
 CLOCK, POSITION, END, LIMIT, ROW, FIRST, FILL_FROM, FILL_END, HITS = range(9)
-STATE, STRICT, PACED, OTHERS, LOCKED, BEGAN, NEW, SEEN, OWNER, FIELDS = range(9, 19)
+STATE, STRICT, PACED, OTHERS, LOCKED, BEGAN, NEW, SEEN, OWNER, COLD, LAST, WHERE, FIELDS = range(9, 22)
 IDLE, RUNNING, FAULTING, COMMITTING, DONE = range(5)
 NOTHING, COMPLETED, RARE, LOG_FULL = range(4)  # what `advance` ended with
 FLIP, COPY, COPY_AND_FREE, LATE_COPY, FILL, LATE_FILL, SPURIOUS, KINDS = range(8)  # of faults
 AHEAD = 16  # accesses to look ahead: rows of places have as many more at their end
 _NEAR = 8
-_PREPARED = 0  # place in `costs[kind]`
+WHERES = 3  # of faults: `cowmodel.engine.common.IN_CACHE`, NEAR and FAR
 _PERMITTED, _PENDING, _RARE = -1, -2, -3  # a fault that is none; that is to commit; for the caller
 NEVER = np.int64(NEVER_PS)
 
@@ -113,8 +114,8 @@ class Rules(NamedTuple):
 
     `flips[n]`, bool[256], says whether the policy flips with n sharers; more are rare. `owners`, whether a
     page of a large folio has one sharer if its folio has one owner; else such pages are rare. `costs`,
-    int64[kinds, 1 + n], has the part before the table is locked, then the whole with so many other cores,
-    less one.
+    int64[kinds, WHERES * (1 + n)], has the part before the table is locked, then the whole with so many other
+    cores, less one; each by where the fault is.
     """
 
     bits: Any
@@ -160,9 +161,10 @@ class Free(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What the caller learns of faults: `counts[core, kind, others]`, and a row a fault if `log` has any.
+    """What the caller learns of faults: `counts[core, kind, place]`, and a row a fault if `log` has any.
 
-    A row of the log, int64[L, 6], is began, core, page, kind, other cores, waited; `logged[0]` are full.
+    A place is WHERES * other cores + where. A row of the log, int64[L, 6], is began, core, page, kind, place,
+    waited; `logged[0]` are full.
     """
 
     counts: Any
@@ -604,17 +606,18 @@ def end_fault(costs, tables, told, state, core, now, ready, row, page, kind):
 
     It needs the lock once it is ready.
     """
-    others = _BITS(state[OTHERS] if kind in (COPY, COPY_AND_FREE) else 0)
-    cost = costs[_BITS(kind), others + _ONE]
-    held = cost - costs[_BITS(kind), _PREPARED]
+    others = state[OTHERS] if kind in (COPY, COPY_AND_FREE) else np.int64(0)
+    place = _BITS(WHERES * others + state[WHERE])
+    cost = costs[_BITS(kind), place + _BITS(WHERES)]
+    held = cost - costs[_BITS(kind), _BITS(state[WHERE])]
     end = ready + held
     if len(tables):
         end += wait(tables, row, now, held)
-    told.counts[core, _BITS(kind), others] += 1
+    told.counts[core, _BITS(kind), place] += 1
     if len(told.log):
         line = told.log[_BITS(told.logged[0])]
         line[0], line[1], line[2], line[3] = state[BEGAN], np.int64(core), page, kind
-        line[4], line[5] = np.int64(others), end - state[BEGAN] - cost
+        line[4], line[5] = np.int64(place), end - state[BEGAN] - cost
         told.logged[0] += 1
     return end
 
@@ -633,12 +636,15 @@ def turn(memory, rules, lists, tlb, free, told, state, core, now, translated):
         if translated:
             forget(tlb, core, page)
         kind = decide(memory, rules, state, slot, place & _ONE, page, now)
-        if kind == _PENDING:
-            waited = wait(free.memory, 0, now, rules.transfer_ps) if rules.transfer_ps else np.int64(0)
-            return COMMITTING, now + waited + costs[COPY if state[SEEN] else FILL, _PREPARED]
         if kind == _PERMITTED:
             return RUNNING, now
-        ready += costs[_BITS(max(kind, FLIP)), _PREPARED]
+        if kind != _RARE:
+            state[WHERE] = state[COLD] * (1 + (abs(page - state[LAST]) > NEAR_PAGES))
+            state[LAST] = page
+        if kind == _PENDING:
+            waited = wait(free.memory, 0, now, rules.transfer_ps) if rules.transfer_ps else np.int64(0)
+            return COMMITTING, now + waited + costs[COPY if state[SEEN] else FILL, _BITS(state[WHERE])]
+        ready += costs[_BITS(max(kind, FLIP)), _BITS(state[WHERE])]
     else:
         kind = commit(memory, rules.flips, state, slot)
         if translated and kind in (COPY, COPY_AND_FREE):

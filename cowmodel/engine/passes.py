@@ -41,6 +41,8 @@ _PL, _PS = _U(PRESENT | LARGE), _U(PRESENT | SPECIAL)
 _NOT_A, _NOT_WDE = _U(~ACCESSED % (1 << 64)), _U(~(WRITE | DIRTY | EXCLUSIVE) % (1 << 64))
 _SAVE = _U(SAVED_DIRTY.bit_length() - DIRTY.bit_length())  # from DIRTY to SAVED_DIRTY
 _FRAME, _SHIFT = _U(FRAME_MASK), _U(FRAME_SHIFT)
+_W_AT = _U(WRITE.bit_length() - 1)
+_NOWHERE = _U(1 << 62)  # no frame follows it
 _NEW_LEAF, _TABLE = _U(LEAF | WRITE | DIRTY), _U(TABLE)
 
 _RUN = "u8[::1], u8, u8[::1], u8, u8, u8, u8"  # words, bits, shifts, root, level, first, last
@@ -165,49 +167,63 @@ def write_protect(word):
 def give(words, at, to, length):
     """Copy entries to a child, read-only and not accessed.
 
-    Return how many are used, any that was not shared yet, and any bit in which frames are not in order.
+    Return how many are used, how many were writable, any that was not shared yet, and any bit in which
+    frames are not in order.
     """
-    used, written, unlike, one = _NIL, _NIL, _NIL, words[at]
+    used, writable, written, unlike, one = _NIL, _NIL, _NIL, _NIL, words[at]
     for index in range(length):
         word = words[at + _U(index)]
         words[to + _U(index)] = write_protect(word) & _NOT_A
         used += _ONE if word else _NIL
+        writable += word >> _W_AT & _ONE
         written |= word
         unlike |= word ^ (one + (_U(index) << _SHIFT))
-    return used, written & _WE, unlike & _FRAME
+    return used, writable, written & _WE, unlike & _FRAME
 
 
 @part
-def add_sharer(words, at, length, sharers, unlike):
-    """Count one sharer more of each frame; return how many. Quicker if they are in order, as when new."""
-    owned = _NIL
+def add_sharer(words, at, length, sharers, unlike, before):
+    """Count one sharer more of each frame. Quicker if they are in order, as when new.
+
+    Return how many, how many do not follow the frame before, which is `before` the first, and the last.
+    """
+    owned, jumps = _NIL, _NIL
     if not unlike and owns(words[at]):
         pfn = (words[at] & _FRAME) >> _SHIFT
         for index in range(length):
             sharers[pfn + _U(index)] += 1
-        return np.int64(length)
+        return np.int64(length), _NIL if pfn == before + _ONE else _ONE, pfn + _U(length) - _ONE
     for slot in range(at, at + length):
         word = words[_U(slot)]
-        sharers[(word & _FRAME) >> _SHIFT] += np.int32(owns(word))
-        owned += owns(word)
-    return np.int64(owned)
+        pfn, owner = (word & _FRAME) >> _SHIFT, owns(word)
+        sharers[pfn] += np.int32(owner)
+        owned += owner
+        jumps += _NIL if pfn == before + _ONE else owner
+        before = pfn if owner else before
+    return np.int64(owned), jumps, before
 
 
-@compiled(f"i8({_RUNS}, i4[::1], i8[::1])")
+@compiled(f"UniTuple(i8, 3)({_RUNS}, i4[::1], i8[::1])")
 def share(words, bits, shifts, parent, child, level, first, last, sharers, counters):
-    """Share the frames of the run with a child that has the tables; return the entries that it got."""
-    entries, page = _NIL, first
+    """Share the frames of the run with a child that has the tables.
+
+    Return the entries that it got, how many were writable, and how many frames do not follow the one before.
+    """
+    entries, protections, jumps, before, page = _NIL, _NIL, _NIL, _NOWHERE, first
     while True:
         at, length, page = stretch(words, bits, shifts, parent, level, page, last)
         if length == _NIL:
-            return np.int64(entries)
+            return np.int64(entries), np.int64(protections), np.int64(jumps)
         to = slot_of(words, bits, shifts, child, level, page)
-        used, writable, unlike = give(words, at, to, length)
-        if writable:
+        used, writable, own, unlike = give(words, at, to, length)
+        if own:
             for slot in range(at, at + length):
                 words[_U(slot)] = write_protect(words[_U(slot)])
-        counters[SHARERS] += add_sharer(words, to, length, sharers, unlike)
+        owned, apart, before = add_sharer(words, to, length, sharers, unlike, before)
+        counters[SHARERS] += owned
         entries += used
+        protections += writable
+        jumps += apart
         page = after(shifts, level, page, length)
 
 
@@ -239,13 +255,14 @@ def fill(words, bits, shifts, root, level, first, last, sharers, freed, counters
         page = after(shifts, level, page, length)
 
 
-@compiled(f"UniTuple(i8, 2)({_RUN}, {_FRAMES}, b1[::1])")
+@compiled(f"UniTuple(i8, 3)({_RUN}, {_FRAMES}, b1[::1])")
 def drop(words, bits, shifts, root, level, first, last, sharers, freed, counters, cached):
     """Empty the entries of the run, of base pages, and let go of their frames.
 
-    Return how many entries there were, and how many frames became free.
+    Return how many entries there were, how many frames became free, and how many do not follow the last one.
     """
     entries, owned, top, page = _NIL, 0, _U(counters[FREED]), first
+    jumps, before = _NIL, _NOWHERE
     while True:
         at, length, page = stretch(words, bits, shifts, root, level, page, last)
         if length == _NIL:
@@ -253,7 +270,7 @@ def drop(words, bits, shifts, root, level, first, last, sharers, freed, counters
             counters[FREED] += frees
             counters[USED] -= frees
             counters[SHARERS] -= owned
-            return np.int64(entries), frees
+            return np.int64(entries), frees, np.int64(jumps)
         for slot in range(at, at + length):
             word = words[_U(slot)]
             entries += _ONE if word else _NIL
@@ -262,6 +279,8 @@ def drop(words, bits, shifts, root, level, first, last, sharers, freed, counters
                 left = sharers[pfn] - 1
                 sharers[pfn] = left
                 owned += 1
+                jumps += _NIL if pfn == before + _ONE else _ONE
+                before = pfn
                 freed[top] = pfn  # above the top of the stack unless it is free indeed
                 top += _ONE if left == 0 and not cached[pfn] else _NIL
             words[_U(slot)] = _NIL

@@ -9,7 +9,7 @@ from cowmodel.engine.contention import Contention
 from cowmodel.engine.handler import FaultHandler
 from cowmodel.errors import Signal
 from cowmodel.hardware.tlb import REFUSED
-from cowmodel.kernel.fault import Pending
+from cowmodel.kernel.fault import Pending, is_far
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
@@ -68,6 +68,7 @@ class ReferenceEngine:
         self._handler = FaultHandler(kernel, price, observer, contention)
         self._prices = access_prices(kernel, price)
         self._runs: dict[int, _Run] = {}
+        self._last_vpns: dict[int, int] = {}
 
     def start(self, core: int, burst: Burst, clock_ps: int, limit_ps: int) -> None:
         """Let `core`, idle so far, run `burst` from `clock_ps` until it is done or reaches `limit_ps`."""
@@ -119,8 +120,12 @@ class ReferenceEngine:
             run.began_ps = now
         else:
             began = now if run.began_ps is None else run.began_ps
+            far = is_far(vpn, self._last_vpns.get(run.core, 0))
             try:
-                over, run.pending = self._handler.begin(run.core, burst.process, vpn, written > 0, began, now)
+                over, run.pending = self._handler.begin(
+                    run.core, burst.process, vpn, written > 0, far, began, now
+                )
+                self._last_vpns[run.core] = vpn
             except Signal as signal:
                 over, burst.signal = now, signal
             run.clock_ps, run.began_ps = over, began if run.pending else None

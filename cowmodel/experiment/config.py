@@ -1,8 +1,9 @@
 """A configuration: one complete TOML file in four sections, checked before anything runs.
 
 ===============  ======================================================================
-``[machine]``    paging, memory, cores, quantum, costs, engine; where not as usual: tlb, and what
-                 cores wait for: page_table_locks, mmap_locks, bandwidth
+``[machine]``    paging, memory, cores, quantum, costs, engine; where not as usual: tlb, cache, the state of
+                 memory (contiguity, unbacked), terms of the costs to do without, and what cores wait for:
+                 page_table_locks, mmap_locks, bandwidth
 ``[policy]``     copy
 ``[workload]``   name, and what the workload of that name asks for
 ``[run]``        seed, sample_every, record_faults
@@ -20,17 +21,19 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from cowmodel import catalog
-from cowmodel.cost.model import load_preset
+from cowmodel.cost.preset import load_preset
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.experiment.document import Document, document, flat
 from cowmodel.experiment.validation import located, validated
-from cowmodel.kernel.state import check_memory
+from cowmodel.kernel.state import CACHE_BYTES, check_memory
+from cowmodel.kernel.work import Work
 from cowmodel.workload.parameters import (
     Bandwidth,
     Count,
     Duration,
     Existing,
     Expected,
+    Fraction,
     Parameters,
     Period,
     Read,
@@ -76,6 +79,16 @@ class Preset(Read):
         return path
 
 
+class Term(Read):
+    """A field of work, which has a price."""
+
+    def read(self, text: str, folder: Path) -> str:
+        """Look it up."""
+        if text not in Work._fields:
+            raise problem(suggest("", text, Work._fields))
+        return text
+
+
 Cores = Annotated[int, Field(ge=1, le=4096), Expected("a whole number from 1 to 4096")]
 
 
@@ -94,6 +107,16 @@ class MachineTable(Parameters):
     page_table_locks: bool = Field(True, description="true if a fault holds the lock of its table page")
     mmap_locks: bool = Field(True, description="true if faults wait for a verb that changes mappings")
     bandwidth: Bandwidth | None = Field(None, description="what all cores together copy or zero in a second")
+    cache: Size = Field(
+        CACHE_BYTES, description="of the processor; faults in more mapped memory than it holds cost more"
+    )
+    contiguity: Fraction = Field(
+        1.0, description="how often neighbouring pages get neighbouring frames, of memory used before"
+    )
+    unbacked: Fraction = Field(0.0, description="share of new memory that no host backs yet, on a guest")
+    without: list[Annotated[str, Term("a price of a preset")]] = Field(
+        [], description="terms of the prices that are switched off"
+    )
 
 
 class PolicyTable(Parameters):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cowmodel.cost.model import load_preset
+from cowmodel.cost.preset import load_preset
 from cowmodel.errors import ConfigError
 from cowmodel.experiment.config import TABLES, load
 from cowmodel.experiment.document import read_toml

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from cowmodel import catalog
-from cowmodel.cost.model import load_preset
+from cowmodel.cost.preset import load_preset
 from cowmodel.engine.contention import Contention
 from cowmodel.errors import SimulationError
 from cowmodel.experiment.config import Configuration
@@ -77,9 +77,12 @@ def build(configuration: Configuration) -> Machine:
     """Return the machine that `configuration` describes, with nothing running on it."""
     hardware, era = configuration.machine, catalog.ERAS[configuration.kernel.era]
     policy = catalog.POLICIES[configuration.policy.copying]()
-    costs = load_preset(hardware.costs)
+    costs = load_preset(hardware.costs).adapted(hardware.without, hardware.unbacked)
+    kernel = Kernel(catalog.PAGINGS[hardware.paging], hardware.memory, policy, era, hardware.cache)
+    if hardware.contiguity < 1:
+        kernel.frames.age(hardware.contiguity)
     return Machine(
-        Kernel(catalog.PAGINGS[hardware.paging], hardware.memory, policy, era),
+        kernel,
         costs,
         catalog.ENGINES[hardware.engine],
         hardware.cores,

@@ -194,6 +194,11 @@ class AddressSpace:
         """Cores that run it, beside one that acts for it."""
         return max(0, self.cores - 1)
 
+    @property
+    def mapped_pages(self) -> int:
+        """Pages of all mappings."""
+        return sum(vma.pages for vma in self.vmas)
+
     def find(self, vpn: int) -> Vma | None:
         """Return the mapping of page `vpn`."""
         at = bisect_right(self.vmas, vpn, key=lambda vma: vma.first)

@@ -46,7 +46,7 @@ def missing(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, write:
     large, leaf = vma.level > 1, kernel.geometry.leaf_pages(vma.level)
     work = fill(kernel, space, vma, np.array([vpn & -leaf]), write)
     if not (write or large):
-        _map_around(kernel, space, vma, vpn)
+        work += _map_around(kernel, space, vma, vpn)
     return Fault("file_map" if vma.private else "shared_map", work)
 
 
@@ -138,8 +138,8 @@ def _frames_for(kernel: KernelState, vma: Vma, heads: Numbers, leaf: int) -> Num
     return pfns
 
 
-def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) -> None:
-    """Map the neighbours of `vpn` that the object already has; the fault's price covers them."""
+def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) -> Work:
+    """Map the neighbours of `vpn` that the object already has."""
     window = max(1, FAULT_AROUND_BYTES // kernel.geometry.page_bytes)
     start, table = max(vpn & -window, vma.first), kernel.geometry.table_pages(1)
     vpns = np.arange(start, min(start + window, (vpn | table - 1) + 1, vma.end))
@@ -147,3 +147,4 @@ def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) ->
     new = (slots != NO_SLOT) & (kernel.arena.flat[slots] == 0) & (pfns > 0)
     kernel.arena.flat[slots[new]] = with_frame(pfns[new], LEAF | _rights(vma))
     kernel.frames.share(pfns[new])
+    return Work(mapped_around=int(new.sum()))

@@ -35,11 +35,11 @@ from cowmodel.hardware.paging import (
 )
 from cowmodel.kernel import anonymous, cached, large_folio
 from cowmodel.kernel.address_space import AddressSpace, Vma
-from cowmodel.kernel.fault import Fault, Pending, replaced
+from cowmodel.kernel.fault import Fault, Pending, released, replaced
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.reverse_map import flip_last_sharers
 from cowmodel.kernel.state import KernelState
-from cowmodel.kernel.work import NOTHING, Work
+from cowmodel.kernel.work import Work
 
 _NOT_MARKS = ~np.uint64(ACCESSED | DIRTY)
 
@@ -108,7 +108,7 @@ def commit(kernel: KernelState, process: Process, pending: Pending) -> Fault:
             kernel.hugetlb.drop(kernel.frames, np.array([pfn]), kept=pending.vma.reserved and not seen)
         kernel.frames.release(np.array([pfn]), pages)
         table.deposit(-(kind == "thp_fill"))
-        return Fault("late", work + Work(frees=1))
+        return Fault("late", work + Work(frees=1, freed_bytes=pages * kernel.geometry.page_bytes))
     entries[:] = with_frame(np.arange(pfn, pfn + pages, leaf), leaf_bits(level, write) | order << ORDER_SHIFT)
     if order:
         kernel.folios.add(entries, table.root)
@@ -120,16 +120,19 @@ def commit(kernel: KernelState, process: Process, pending: Pending) -> Fault:
 def _let_go(kernel: KernelState, process: Process, pending: Pending) -> Work:
     """Forget the entry that was replaced; its frame has a sharer less."""
     space, old, leaf = process.memory, np.array([pending.seen], np.uint64), pending.vma.level
-    frees, flipped = 0, NOTHING
+    used = kernel.frames.used
     if pending.level > 1 and pending.order and pending.seen & SPECIAL:
         kernel.tlbs.flush(space.page_table.root)
         return Work(flushes=1, shootdowns=space.other_cores)
     kernel.tlbs.drop(space.page_table.root, np.array([pending.vpn]))
+    work = replaced(space.other_cores)
+    if pending.seen & SPECIAL:
+        return work
     if pending.seen & ORDER_MASK:
-        frees = kernel.folios.remove(old, space.page_table.root)
-    elif not pending.seen & SPECIAL:
-        frees = kernel.frames.drop(frame_of(old), kernel.geometry.leaf_pages(leaf))
+        kernel.folios.remove(old, space.page_table.root)
+    else:
+        kernel.frames.drop(frame_of(old), kernel.geometry.leaf_pages(leaf))
         if leaf > 1:
             kernel.hugetlb.drop(kernel.frames, frame_of(old), kept=False)
-        flipped = flip_last_sharers(kernel, np.array([pending.vpn]), frame_of(old), leaf)
-    return replaced(space.other_cores, frees) + flipped
+        work += flip_last_sharers(kernel, np.array([pending.vpn]), frame_of(old), leaf)
+    return work + released((used - kernel.frames.used) * kernel.geometry.page_bytes)

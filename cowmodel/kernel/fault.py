@@ -31,6 +31,21 @@ COPIES = (*COPY, "file_cow", "thp_split_copy", "thp_copy")
 FLIPS = (*FLIP, "thp_reuse", "shared_upgrade")
 
 FLIPPED = Work(traps=1, flips=1)
+NEAR_PAGES = 8  # as many entries lie in a line of a cache
+
+
+def is_far(vpn: int, last_vpn: int) -> bool:
+    """Return whether a fault finds none of what the one before it has brought into the caches."""
+    return abs(vpn - last_vpn) > NEAR_PAGES
+
+
+def out_of_cache(kind: str, far: bool) -> Work:
+    """Return what a fault takes more in memory that is larger than the cache.
+
+    A fault that copies or flips looks at the frame that was there; any finds its table in a cache if the one
+    before was near.
+    """
+    return Work(cold_frames=int(kind in COPIES or kind in FLIPS), far_faults=int(far))
 
 
 def filled(leaf_bytes: int) -> Work:
@@ -43,12 +58,17 @@ def copied(leaf_bytes: int) -> Work:
     return Work(traps=1, allocations=1, copied_bytes=leaf_bytes)
 
 
-def replaced(others: int, frees: int) -> Work:
-    """Return the work of mapping a leaf in place of another, of which `frees` (0 or 1) are then free.
+def replaced(others: int) -> Work:
+    """Return the work of mapping a leaf in place of another that was not a frame's.
 
     `others` are the other cores that run the address space: they are told to forget the old translation.
     """
-    return Work(invalidations=1, shootdowns=others, frees=frees)
+    return Work(invalidations=1, shootdowns=others)
+
+
+def released(freed_bytes: int) -> Work:
+    """Return the work of taking leave of the old frame, which is free then if it has `freed_bytes`."""
+    return Work(releases=1, frees=int(freed_bytes > 0), freed_bytes=freed_bytes)
 
 
 class Fault(NamedTuple):

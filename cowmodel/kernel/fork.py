@@ -14,6 +14,7 @@ from cowmodel.kernel import cached, dirty
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.choices import AtFork
 from cowmodel.kernel.large_folio import split_at
+from cowmodel.kernel.passes import Dropped, Shared
 from cowmodel.kernel.reverse_map import flip_last_sharers
 from cowmodel.kernel.rights import change_entries
 from cowmodel.kernel.state import KernelState
@@ -61,14 +62,30 @@ def _copy_tables(kernel: KernelState, parent: PageTable, child: PageTable, run: 
     if not vma.private:
         return work + entries_work(run.level, kernel.passes.repeat(parent, child, run))
     if kernel.policy.at_fork() is AtFork.SHARE:
-        work += entries_work(run.level, kernel.passes.share(parent, child, run))
+        work += shared_work(run.level, kernel.passes.share(parent, child, run))
     else:
         entries, copied = kernel.passes.copy(parent, child, run)
         if not vma.writable:
             change_entries(kernel, child, run, guard)
         copied_bytes = copied * kernel.geometry.leaf_bytes(run.level)
         work += entries_work(run.level, entries) + Work(allocations=copied, copied_bytes=copied_bytes)
-    return work + tables_work([0, child.deposits - deposits])
+    return work + Work(deposits=child.deposits - deposits)
+
+
+def shared_work(level: int, got: Shared) -> Work:
+    """Return the work of sharing entries of `level` with a child."""
+    work = entries_work(level, got.entries - got.parts * (level == 1)) + Work(protections=got.protections)
+    if level > 1:
+        return work
+    return work + Work(parts=got.parts, batches=got.batches, entry_jumps=got.jumps)
+
+
+def dropped_work(level: int, gone: Dropped) -> Work:
+    """Return the work of emptying entries of `level`."""
+    if level > 1:
+        return Work(large_drops=gone.entries, frees=gone.frees)
+    single = gone.entries - gone.joined
+    return Work(drops=single, dropped_parts=gone.joined, drop_jumps=gone.jumps, frees=gone.frees)
 
 
 def _demand(kernel: KernelState, parent: AddressSpace, written: list[Vma]) -> Counter[int]:
@@ -105,12 +122,17 @@ def unmap(kernel: KernelState, space: AddressSpace, first: int, end: int) -> Wor
     [present] sharers n  ->  none, sharers n - 1; with none left and no shared object, the frame is free
     """
     space.family.changes += 1
-    work = Work()
+    work, tables = Work(), walked_tables(kernel, space)
     for vma in space.overlapping(first, end):
         work += drop_entries(kernel, space, vma, max(first, vma.first), min(end, vma.end))
         work += _cut(kernel, space, vma, first, end)
     kernel.passes.prune(space.page_table, first, end - 1, *space.gap(first, end))
-    return work
+    return work + Work(table_frees=tables - walked_tables(kernel, space))
+
+
+def walked_tables(kernel: KernelState, space: AddressSpace) -> int:
+    """Return all table pages but those that `space` keeps for the split of large leafs."""
+    return kernel.frames.table_pages - space.page_table.deposits
 
 
 def drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: int) -> Work:
@@ -128,10 +150,11 @@ def drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int,
     seeking = vma.private and kernel.policy.seeks_last_sharer()
     tell = hear if seeking or vma.level > 1 else None
     work = split_at(kernel, space, vma, first) + split_at(kernel, space, vma, end)
+    used = kernel.frames.used
     for run in vma.runs(first, end):
-        drops, frees = kernel.passes.drop(space.page_table, run, tell)
-        work += Work(drops=drops, frees=frees)
-    return sum(flipped, work)
+        work += dropped_work(run.level, kernel.passes.drop(space.page_table, run, tell))
+    freed_bytes = (used - kernel.frames.used) * kernel.geometry.page_bytes
+    return sum(flipped, work + Work(freed_bytes=freed_bytes))
 
 
 def _cut(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: int) -> Work:
@@ -148,7 +171,7 @@ def _cut(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: in
         frees = vma.object.let_go(kernel.frames, leaf)
     if vma.level > 1:
         kernel.hugetlb.close(vma, (vma.pages - sum(part.pages for part in parts)) // leaf, frees)
-    return Work(frees=frees)
+    return Work(frees=frees, freed_bytes=frees * leaf * kernel.geometry.page_bytes)
 
 
 def exit_space(kernel: KernelState, space: AddressSpace) -> Work:

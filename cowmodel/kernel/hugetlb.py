@@ -154,8 +154,8 @@ def _rob(kernel: "KernelState", space: AddressSpace, head: int, pfn: int) -> Wor
         return NOTHING
     vma.robbed = True
     (run,) = vma.runs(head, head + kernel.geometry.leaf_pages(vma.level))
-    drops, _ = kernel.passes.drop(space.page_table, run)
-    return Work(drops=drops) + kernel.forget(space, np.array([head]))
+    gone = kernel.passes.drop(space.page_table, run)
+    return Work(large_drops=gone.entries) + kernel.forget(space, np.array([head]))
 
 
 def _empty(pool: Pool) -> BusError:

@@ -46,6 +46,7 @@ def missing(
     for order in vma.orders:
         if _fits(kernel, space, vma, vpn, order) and kernel.frames.has_room({1: tables, 1 << order: 1}):
             work = filled(kernel.geometry.page_bytes << order) + tables_work(table.grow(1, here))
+            work += Work(mapped_around=(1 << order) - 1)
             return take(kernel, "zero_fill", work, vma, vpn, order=order)
     return None
 
@@ -92,7 +93,7 @@ def split(kernel: KernelState, space: AddressSpace, vpn: int) -> Work:
     kernel.arena.rows[table.split(vpn)] = parts
     kernel.tlbs.flush(table.root)
     space.family.changes += 1
-    return Work(flushes=1, shootdowns=space.other_cores)
+    return Work(splits=1, flushes=1, shootdowns=space.other_cores)
 
 
 def split_at(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) -> Work:
@@ -128,7 +129,7 @@ def _map_block(
     demand = Counter({1: table.missing(level, here) + 1}) + Counter({leaf: int(write)})
     if not kernel.frames.has_room(demand):
         return None
-    tables = tables_work(table.grow(level, here)) + tables_work([0, 1])
+    tables = tables_work(table.grow(level, here)) + Work(deposits=1)
     table.deposit(1)
     if write:
         work = filled(leaf * kernel.geometry.page_bytes) + tables

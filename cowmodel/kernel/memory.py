@@ -12,7 +12,7 @@ from cowmodel.kernel import cached, dispatch
 from cowmodel.kernel.address_space import AddressSpace, Vma
 from cowmodel.kernel.advice import POPULATE, advise
 from cowmodel.kernel.backing import BASE, Backing
-from cowmodel.kernel.fault import FILL, Fault, Pending
+from cowmodel.kernel.fault import FILL, Fault, Pending, out_of_cache
 from cowmodel.kernel.fork import unmap
 from cowmodel.kernel.large_folio import split_ends
 from cowmodel.kernel.memory_object import MemoryObject
@@ -182,8 +182,10 @@ class Memory(KernelState):
             self.arena.words[slot] = word | marked
         return True
 
-    def begin_fault(self, process: Process, vpn: int, write: bool) -> Fault | Pending:
+    def begin_fault(self, process: Process, vpn: int, write: bool, far: bool = False) -> Fault | Pending:
         """Handle the page fault of an access that `touch` refused, as far as it goes at once.
+
+        `far` says that the fault before it was not near.
 
         Raises
         ------
@@ -196,6 +198,8 @@ class Memory(KernelState):
         """
         process.memory.family.changes += 1  # a bus error leaves the tables that it has made
         fault = dispatch.begin(self, process, vpn, write)
+        if self.is_cold(process.memory):
+            fault = fault._replace(work=fault.work + out_of_cache(fault.kind, far))
         return fault if isinstance(fault, Pending) else _noted(process, fault)
 
     def commit_fault(self, process: Process, pending: Pending) -> Fault:
@@ -203,9 +207,9 @@ class Memory(KernelState):
         process.memory.family.changes += 1
         return _noted(process, dispatch.commit(self, process, pending))
 
-    def fault(self, process: Process, vpn: int, write: bool) -> Fault:
+    def fault(self, process: Process, vpn: int, write: bool, far: bool = False) -> Fault:
         """Handle a page fault from beginning to end; raise as `begin_fault` does."""
-        fault = self.begin_fault(process, vpn, write)
+        fault = self.begin_fault(process, vpn, write, far)
         return self.commit_fault(process, fault) if isinstance(fault, Pending) else fault
 
     def _mapped(self, process: Process, verb: str, first: int, pages: int) -> int:

@@ -20,7 +20,9 @@ from cowmodel.hardware.paging import (
     FRAME_SHIFT,
     LARGE,
     ORDER_MASK,
+    ORDER_SHIFT,
     PRESENT,
+    WRITE,
     Numbers,
     Words,
     frame_of,
@@ -43,6 +45,60 @@ class Counts(NamedTuple):
     used: int
     owned: int
     large: int
+
+
+class Shared(NamedTuple):
+    """What a child got: entries, of which some were writable, and those whose frame follows no other's.
+
+    Of parts of large folios, how many, and how many runs inside one folio they are.
+    """
+
+    entries: int
+    protections: int = 0
+    jumps: int = 0
+    parts: int = 0
+    batches: int = 0
+
+
+class Dropped(NamedTuple):
+    """What was emptied: entries, how many leafs became free, and entries whose frame follows no other's.
+
+    Also parts of large folios that do follow one, of the same folio.
+    """
+
+    entries: int
+    frees: int
+    jumps: int = 0
+    joined: int = 0
+
+
+class Chain:
+    """Looks along the frames that entries map, in order of pages, for those that follow the one before.
+
+    Attributes
+    ----------
+    jumps : int
+        Those that do not, so far.
+    parts, joined : int
+        Parts of large folios; those that follow another of the same folio.
+    """
+
+    def __init__(self) -> None:
+        self._last, self.jumps, self.parts, self.joined = -1, 0, 0, 0
+
+    def add(self, block: Block) -> None:
+        """Look along a block, which comes after the ones before."""
+        words = block.entries[block.owned]
+        if not len(words):
+            return
+        pfns = frame_of(words)
+        follows = np.diff(pfns, prepend=self._last) == 1
+        self._last = int(pfns[-1])
+        self.jumps += len(words) - int(np.count_nonzero(follows))
+        orders = (words & np.uint64(ORDER_MASK)) >> np.uint64(ORDER_SHIFT)
+        heads = pfns >> orders.astype(np.int64) << orders.astype(np.int64)
+        self.parts += int(np.count_nonzero(orders))
+        self.joined += int(np.count_nonzero(follows & (orders > 0) & (pfns > heads)))
 
 
 class Passes:
@@ -79,19 +135,21 @@ class Passes:
             made = [sum(pair) for pair in zip(made, child.grow(lower, firsts), strict=True)]
         return made
 
-    def share(self, parent: PageTable, child: PageTable, run: Run) -> int:
-        """Let the child map the parent's frames, both read-only; return the entries that it got.
+    def share(self, parent: PageTable, child: PageTable, run: Run) -> Shared:
+        """Let the child map the parent's frames, both read-only; return what it got.
 
         parent [present, write] sharers 1  ->  parent [present] sharers 2
                                                child  [present]
         """
-        entries = 0
+        entries, writable, chain = 0, 0, Chain()
         for block in parent.blocks(run):
             self._map(child, block)
+            writable += int(np.count_nonzero(block.entries & np.uint64(WRITE)))
+            chain.add(block)
             protected = write_protect(block.entries) & _NOT_EXCLUSIVE  # nothing is dirty that is not writable
             self._arena.rows[block.rows] ^= block.entries ^ protected
             entries += self._put(child, run, block, protected)
-        return entries
+        return Shared(entries, writable, chain.jumps, chain.parts, chain.parts - chain.joined)
 
     def repeat(self, parent: PageTable, child: PageTable, run: Run) -> int:
         """Let the child map what the parent does, with the same rights; return the entries that it got."""
@@ -137,16 +195,17 @@ class Passes:
             filled += len(slots)
         return filled
 
-    def drop(self, table: PageTable, run: Run, tell: Heard | None = None) -> tuple[int, int]:
-        """Empty the entries of the run; return how many there were, and how many leafs became free.
+    def drop(self, table: PageTable, run: Run, tell: Heard | None = None) -> Dropped:
+        """Empty the entries of the run; return what they were.
 
         [present] sharers n  ->  none, sharers n - 1; with none left and no object, the frame is free
 
         `tell`, if given, is told of the frames that lost a sharer.
         """
-        entries, frees, leaf = 0, 0, self._arena.geometry.leaf_pages(run.level)
+        entries, frees, leaf, chain = 0, 0, self._arena.geometry.leaf_pages(run.level), Chain()
         for block in table.blocks(run):
             self._arena.rows[block.rows] ^= block.entries
+            chain.add(block)
             entries += int(np.count_nonzero(block.entries))
             pfns = frame_of(block.entries[block.owned & ~block.parts])
             frees += self._frames.drop(pfns, leaf)
@@ -156,7 +215,7 @@ class Passes:
                 tell(block.firsts[at] + index * leaf, pfns)
             if run.folios and run.level > 1:
                 table.deposit(-int(np.count_nonzero(block.entries)))
-        return entries, frees
+        return Dropped(entries, frees, chain.jumps, chain.joined)
 
     def prune(self, table: PageTable, first: int, last: int, floor: int, ceiling: int) -> None:
         """Free the tables over first..last that lie inside floor..ceiling, where nothing is mapped."""

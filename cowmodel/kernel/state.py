@@ -17,6 +17,7 @@ from cowmodel.kernel.work import NOTHING, Work
 from cowmodel.units import format_size
 
 LATEST = Era()
+CACHE_BYTES = 32 << 20
 FLUSH_CEILING = 33  # Linux: tlb_single_page_flush_ceiling; more pages are cheaper to flush all at once
 
 
@@ -30,6 +31,8 @@ class KernelState:
         Physical memory; one frame of it is the kernel's zero frame.
     policy : CopyPolicy
     era : Era
+    cache_bytes : int
+        Of the processor; faults in an address space with more mapped than this find less in it.
 
     Attributes
     ----------
@@ -52,9 +55,16 @@ class KernelState:
         Bytes that accesses of all of them have written.
     """
 
-    def __init__(self, geometry: Geometry, memory_bytes: int, policy: CopyPolicy, era: Era = LATEST) -> None:
+    def __init__(
+        self,
+        geometry: Geometry,
+        memory_bytes: int,
+        policy: CopyPolicy,
+        era: Era = LATEST,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
         check_memory(geometry, memory_bytes)
-        self.geometry, self.policy, self.era = geometry, policy, era
+        self.geometry, self.policy, self.era, self.cache_bytes = geometry, policy, era, cache_bytes
         self.frames = FrameTable(memory_bytes // geometry.page_bytes - 1)
         self.arena = Arena(geometry, self.frames)
         self.folios = Folios(self.frames)
@@ -75,6 +85,10 @@ class KernelState:
     def spaces(self) -> list[AddressSpace]:
         """Address spaces of those, each once."""
         return list(dict.fromkeys(process.memory for process in self.alive))
+
+    def is_cold(self, space: AddressSpace) -> bool:
+        """Return whether a space has more mapped than the cache can hold."""
+        return space.mapped_pages * self.geometry.page_bytes > self.cache_bytes
 
     def forget(self, space: AddressSpace, vpns: Numbers) -> Work:
         """Throw translations of leafs at `vpns` out of all TLBs in use for `space`: few one by one."""

@@ -19,8 +19,20 @@ class Work(NamedTuple):
     allocations : int
         Leafs taken from the frame allocator, of any size.
     zeroed_bytes, copied_bytes : int
+    unbacked_bytes : int
+        Of these, what no memory of the host backs yet, on a guest; the cost model knows how many to expect.
+    mapped_around : int
+        Entries that a fault fills beside that of its own page: neighbours in an object or in a large folio.
     flips : int
         Entries made writable in place.
+    splits : int
+        Large leafs that became a table of entries.
+    releases : int
+        Old frames of which a fault took leave, to go on with a copy.
+    cold_frames : int
+        Old frames, of faults that copy or flip, in memory that is larger than the cache.
+    far_faults : int
+        Faults in such memory that are not near the one before.
     searches : int
         Frames whose last sharer the kernel looked for through the reverse map.
     invalidations, flushes : int
@@ -29,16 +41,34 @@ class Work(NamedTuple):
         Other cores that were interrupted to do the same.
     forks, threads, spawns, execs, exits, waits, mappings : int
         Calls of the verbs, whatever their size; a mapping is one mmap or munmap, a thread also one vfork.
+    cold_forks : int
+        Forks that find the kernel's own code and data out of the caches: none was made just before.
     vmas : int
         Mappings duplicated by fork.
     pte_entries, pmd_entries, pud_entries : int
         Leaf entries of level 1, 2 and 3 copied by fork.
+    parts, batches : int
+        Entries of level 1 copied by fork that map parts of large folios, which do not count among
+        `pte_entries`; runs of them that are copied together, each inside one folio.
+    protections : int
+        Entries made read-only by fork.
+    entry_jumps : int
+        Entries copied by fork whose frame does not follow that of the entry before.
     pte_tables, pmd_tables, pud_tables, p4d_tables, pgd_tables : int
         Table pages allocated at level 1 to 4; roots.
-    drops : int
-        Entries taken out of a page table.
-    frees : int
-        Leafs given back to the frame allocator.
+    deposits : int
+        Table pages kept for the split of a large leaf.
+    drops, large_drops : int
+        Entries of level 1, and larger ones, taken out of a page table; of parts of a folio that lie side by
+        side the first.
+    dropped_parts : int
+        The others of these.
+    drop_jumps : int
+        Entries of level 1 taken out whose frame does not follow that of the entry before.
+    table_frees : int
+        Table pages of any level given back.
+    frees, freed_bytes : int
+        Leafs, or folios, given back to the frame allocator; their size.
     switches : int
         Times a core went from one process to another.
     tlb_hits, walk_loads : int
@@ -56,7 +86,13 @@ class Work(NamedTuple):
     allocations: int = 0
     zeroed_bytes: int = 0
     copied_bytes: int = 0
+    unbacked_bytes: int = 0
+    mapped_around: int = 0
     flips: int = 0
+    splits: int = 0
+    releases: int = 0
+    cold_frames: int = 0
+    far_faults: int = 0
     searches: int = 0
     invalidations: int = 0
     flushes: int = 0
@@ -68,17 +104,28 @@ class Work(NamedTuple):
     exits: int = 0
     waits: int = 0
     mappings: int = 0
+    cold_forks: int = 0
     vmas: int = 0
     pte_entries: int = 0
     pmd_entries: int = 0
     pud_entries: int = 0
+    parts: int = 0
+    batches: int = 0
+    protections: int = 0
+    entry_jumps: int = 0
     pte_tables: int = 0
     pmd_tables: int = 0
     pud_tables: int = 0
     p4d_tables: int = 0
     pgd_tables: int = 0
+    deposits: int = 0
     drops: int = 0
+    large_drops: int = 0
+    dropped_parts: int = 0
+    drop_jumps: int = 0
+    table_frees: int = 0
     frees: int = 0
+    freed_bytes: int = 0
     switches: int = 0
     tlb_hits: int = 0
     walk_loads: int = 0
@@ -90,10 +137,24 @@ class Work(NamedTuple):
     @property
     def prepared(self) -> "Work":
         """What of a fault's work is done before an entry is changed, outside the lock of its table."""
-        return self._replace(flips=0, searches=0, invalidations=0, flushes=0, shootdowns=0, drops=0, frees=0)
+        return self._replace(**_UNDER_LOCK)
 
 
 NOTHING = Work()
+_UNDER_LOCK = dict.fromkeys(
+    (
+        "flips",
+        "releases",
+        "searches",
+        "invalidations",
+        "flushes",
+        "shootdowns",
+        "drops",
+        "frees",
+        "freed_bytes",
+    ),
+    0,
+)
 OF_TLBS = ("tlb_hits", "walk_loads")  # counted where TLBs are modelled
 
 _ENTRIES = ("", "pte_entries", "pmd_entries", "pud_entries")

@@ -4,7 +4,7 @@ from dataclasses import fields
 from functools import singledispatch
 from pathlib import Path
 
-from cowmodel.cost.model import load_preset
+from cowmodel.cost.preset import load_preset
 from cowmodel.hardware.paging import Geometry
 from cowmodel.kernel.era import Era, LargeReuse
 from cowmodel.units import format_size

@@ -11,6 +11,7 @@ from cowmodel.errors import BusError, SegmentationFault, SimulationError
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.advice import ADVICE
 from cowmodel.kernel.backing import Backing
+from cowmodel.kernel.fault import is_far
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
@@ -40,6 +41,8 @@ class ModelStage:
         if wrong := behind_the_end(scenario):
             raise SimulationError(wrong)
         self.kernel = Kernel(setup.geometry, setup.memory_bytes, setup.policy, setup.era)
+        if setup.contiguity < 1:
+            self.kernel.frames.age(setup.contiguity)
         set_pool(self.kernel, scenario.settings)
         self.processes: dict[str, Process] = {"P0": self.kernel.spawn()[0]}
         self.works: Counter[Work] = Counter()
@@ -116,9 +119,11 @@ def _map(stage: ModelStage, step: Map, cast: Cast) -> None:
 def _access(stage: ModelStage, step: Access, cast: Cast) -> None:
     """Make accesses one by one, each tried again after its fault, as a processor does."""
     process, kernel, works = stage.processes[step.proc], stage.kernel, stage.works
+    last = 0
     for vpn in (step.pages() + cast.region(step).first_page).tolist():
         while not kernel.touch(process, vpn, step.write):
-            works[kernel.fault(process, vpn, step.write).work] += 1
+            works[kernel.fault(process, vpn, step.write, is_far(vpn, last)).work] += 1
+            last = vpn
         works[_HIT] += 1
 
 
@@ -151,7 +156,7 @@ def _run(step: Ranged, cast: Cast) -> tuple[int, int]:
 
 def _fork(stage: ModelStage, step: Step, cast: Cast) -> None:
     stage.processes[step.child], work = stage.kernel.fork(stage.processes[step.proc])
-    stage.works[work] += 1
+    stage.works[work + _AFTER_A_WHILE] += 1
 
 
 def _exit(stage: ModelStage, step: Step, cast: Cast) -> None:
@@ -172,7 +177,7 @@ def _spawn(stage: ModelStage, step: Step, cast: Cast) -> None:
 
 def _forkexec(stage: ModelStage, step: Step, cast: Cast) -> None:
     child, work = stage.kernel.fork(stage.processes[step.proc])
-    stage.works.update([work, stage.kernel.exec(child)])
+    stage.works.update([work + _AFTER_A_WHILE, stage.kernel.exec(child)])
     _end(stage, child)
 
 
@@ -189,6 +194,7 @@ def _stat(stage: ModelStage, step: Step, cast: Cast) -> None:
 
 
 _HIT = Work(hits=1)
+_AFTER_A_WHILE = Work(cold_forks=1)  # much happens between the steps of a scenario
 MODELLED: dict[str, Callable[..., None]] = {
     **{f"map anon page={page}": _map for page in ("4k", "thp", "mthp", "hugetlb")},
     **{f"map shared page={page}": _map for page in ("4k", "hugetlb")},

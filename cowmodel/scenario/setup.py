@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cowmodel.catalog import COSTS, ERAS, PAGINGS, POLICIES
-from cowmodel.cost.model import CostModel, load_preset
+from cowmodel.cost.model import CostModel
+from cowmodel.cost.preset import load_preset
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.hardware.paging import Geometry
 from cowmodel.kernel.choices import CopyPolicy
@@ -25,6 +26,7 @@ class Setup:
     policy: CopyPolicy
     era: Era
     costs: CostModel
+    contiguity: float = 1.0
 
 
 def setup(settings: Mapping[str, object]) -> Setup:
@@ -59,6 +61,16 @@ def _memory(path: str, text: str) -> tuple[str, Any]:
     return "memory_bytes", parse_size(text)
 
 
+def _contiguity(path: str, text: str) -> tuple[str, Any]:
+    try:
+        contiguity = float(text)
+    except ValueError:
+        contiguity = -1.0
+    if not 0 <= contiguity <= 1:
+        raise ConfigError(f"--set {path}: expected a fraction between 0 and 1, got {text!r}")
+    return "contiguity", contiguity
+
+
 def _policy(path: str, name: str) -> tuple[str, Any]:
     return "policy", _found(path, name, POLICIES)()
 
@@ -84,4 +96,5 @@ SETTINGS: dict[str, Callable[[str, str], tuple[str, Any]]] = {
     "machine.costs": _costs,
     "machine.paging": _geometry,
     "machine.memory": _memory,
+    "machine.contiguity": _contiguity,
 }

@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 
 from cowmodel.catalog import COSTS, ENGINES, PAGINGS
-from cowmodel.cost.model import load_preset
+from cowmodel.cost.preset import load_preset
 from cowmodel.hardware.paging import Numbers
 from cowmodel.hardware.tlb import TlbGeometry
 from cowmodel.kernel.address_space import Vma

@@ -3,7 +3,8 @@
 import numpy as np
 
 from cowmodel.catalog import PAGINGS
-from cowmodel.cost.model import CostModel, Price
+from cowmodel.cost.model import CostModel
+from cowmodel.cost.price import Price
 from cowmodel.engine.burst import Burst
 from cowmodel.engine.reference import ReferenceEngine
 from cowmodel.kernel.work import Work

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cowmodel.catalog import COSTS, PAGINGS, POLICIES
-from cowmodel.cost.model import CostModel, load_preset
+from cowmodel.cost.model import CostModel
+from cowmodel.cost.preset import load_preset
 from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.choices import CopyPolicy

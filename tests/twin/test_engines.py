@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from cowmodel.catalog import COSTS, ENGINES, PAGINGS, POLICIES
-from cowmodel.cost.model import CostModel, Price, load_preset
+from cowmodel.cost.model import CostModel
+from cowmodel.cost.preset import load_preset
+from cowmodel.cost.price import Price
 from cowmodel.engine.contention import Contention
 from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.hardware.frames import FREED

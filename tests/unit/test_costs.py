@@ -6,7 +6,9 @@ from typing import NamedTuple
 import pytest
 
 from cowmodel.catalog import COSTS
-from cowmodel.cost.model import CostModel, Price, load_preset
+from cowmodel.cost.model import CostModel
+from cowmodel.cost.preset import load_preset
+from cowmodel.cost.price import Price
 from cowmodel.errors import ConfigError
 from cowmodel.kernel.work import NOTHING, Work
 from cowmodel.report.shelf import described

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 from cowmodel.catalog import COSTS, PAGINGS, POLICIES, WORKLOADS
-from cowmodel.cost.model import load_preset
+from cowmodel.cost.preset import load_preset
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.machine import Machine
