@@ -268,10 +268,10 @@ class Machine:
         """Whether a program waits for a core."""
         return bool(self._queue)
 
-    def warmed(self) -> Work:
-        """Take note of a fork; return what it takes more if none was made just before."""
+    def rests(self) -> bool:
+        """Take note of a fork; return whether none was made for so long that the caches forgot."""
         before, self._last_fork_ps = self._last_fork_ps, self.now
-        return Work(cold_forks=int(self.now - before > _WARM_PS))
+        return self.now - before > _WARM_PS
 
     def switch(self, core: int, process: Process) -> Work:
         """Let the address space of `process` run on `core`, from which another may have to go."""

@@ -18,32 +18,34 @@ from cowmodel.kernel.fault import (
     replaced,
 )
 from cowmodel.kernel.kernel import Kernel
-from cowmodel.kernel.work import NOTHING, Work
+from cowmodel.kernel.work import Work
 
 _MOST_SHARERS = 256  # of which the policy is asked beforehand; more are rare
 
 
-IN_CACHE, NEAR, FAR = range(3)  # where a fault finds what it looks at: not out of the cache, near, neither
+WHERES = 4  # a fault is 2 * whether memory is larger than the cache + whether the fault before was far away
 
 
 def common_faults(page_bytes: int, others: int, where: int) -> tuple[Fault, ...]:
     """Return the faults that compiled code resolves, in the order of its kinds."""
-    looks, finds = looking(COPY[False], where), looking(FILL[False], where)
+    flips, looks, finds, none = (
+        looking(kind, where) for kind in (FLIP[False], COPY[False], FILL[False], "spurious")
+    )
     copy, fill, lost = copied(page_bytes), filled(page_bytes), Work(frees=1, freed_bytes=page_bytes)
     return (
-        Fault(FLIP[False], FLIPPED + looks),
+        Fault(FLIP[False], FLIPPED + flips),
         Fault(COPY[False], copy + looks + replaced(others) + released(0)),
         Fault(COPY[False], copy + looks + replaced(others) + released(page_bytes)),
         Fault("late", copy + looks + lost),
         Fault(FILL[False], fill + finds),
         Fault("late", fill + finds + lost),
-        Fault("spurious", Work(traps=1) + finds),
+        Fault("spurious", Work(traps=1) + none),
     )
 
 
 def looking(kind: str, where: int) -> Work:
     """Return what a fault of `kind` takes more for where it is."""
-    return NOTHING if where == IN_CACHE else out_of_cache(kind, where == FAR)
+    return out_of_cache(kind, cold=where > 1, far=where % 2 > 0)
 
 
 def access_prices(kernel: Kernel, price: Callable[[Work], int]) -> list[int]:

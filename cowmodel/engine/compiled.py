@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cowmodel.engine.burst import NEVER_PS, Burst, Completion, Observer
-from cowmodel.engine.common import access_prices, common_faults, flips_by_sharers, looking
+from cowmodel.engine.common import WHERES, access_prices, common_faults, flips_by_sharers, looking
 from cowmodel.engine.contention import Contention
 from cowmodel.engine.handler import FaultHandler
 from cowmodel.errors import ConfigError, Signal
@@ -71,7 +71,7 @@ class CompiledEngine:
             kernel.geometry.index_bits[0],
             flips_by_sharers(kernel),
             kernel.era.large_reuse is LargeReuse.ONE_OWNER,
-            np.zeros((kernels.KINDS, kernels.WHERES), np.int64),
+            np.zeros((kernels.KINDS, WHERES), np.int64),
             int(prices[0]),
             contention.transfer_ps(copied(kernel.geometry.page_bytes)),
         )
@@ -83,7 +83,7 @@ class CompiledEngine:
 
     def _price_faults(self, others: int) -> None:
         """See that faults have their prices with so many other cores that run the address space."""
-        page, wheres, rows = self._kernel.geometry.page_bytes, range(self._code.WHERES), []
+        page, wheres, rows = self._kernel.geometry.page_bytes, range(WHERES), []
         places = (common_faults(page, n, where) for n in range(others + 1) for where in wheres)
         for kind, faults in enumerate(zip(*places, strict=True)):
             self._faults.update({(kind, place): fault for place, fault in enumerate(faults)})
@@ -97,7 +97,7 @@ class CompiledEngine:
         states, code = np.zeros((cores, self._code.FIELDS), np.int64), self._code
         states[: len(self._cores)] = self._cores
         self._cores, self._tree = states, np.zeros((2 * cores, 2), np.int64)
-        shape = cores, code.KINDS, self._rules.costs.shape[1] - code.WHERES
+        shape = cores, code.KINDS, self._rules.costs.shape[1] - WHERES
         self._told = self._told._replace(counts=np.zeros(shape, np.int64))
 
     def faults_end(self, process: Process) -> int:
@@ -171,7 +171,7 @@ class CompiledEngine:
         """Take over what structural events may have changed for a core."""
         code, burst = self._code, self._bursts[core]
         space = burst.process.memory
-        if space.other_cores * code.WHERES >= self._told.counts.shape[2]:
+        if space.other_cores * WHERES >= self._told.counts.shape[2]:
             self._price_faults(space.other_cores)
         state = self._cores[core]
         state[code.OWNER] = space.page_table.root + 1
@@ -275,6 +275,6 @@ class CompiledEngine:
             "vpn": vpns,
             "kind": np.array([fault.kind for fault in faults], object)[kinds],
             "copied_bytes": np.array([fault.work.copied_bytes for fault in faults])[kinds],
-            "cost_ps": self._rules.costs[kinds, self._code.WHERES + places],
+            "cost_ps": self._rules.costs[kinds, WHERES + places],
             "waited_ps": waited,
         }

@@ -41,6 +41,7 @@ import numpy as np
 from numba import types
 
 from cowmodel.engine.burst import NEVER_PS
+from cowmodel.engine.common import WHERES
 from cowmodel.engine.jit import compiled, part, prefetch, unsigned
 from cowmodel.hardware import folios
 from cowmodel.hardware.folios import FIELDS as FOLIO_FIELDS
@@ -86,7 +87,6 @@ NOTHING, COMPLETED, RARE, LOG_FULL = range(4)  # what `advance` ended with
 FLIP, COPY, COPY_AND_FREE, LATE_COPY, FILL, LATE_FILL, SPURIOUS, KINDS = range(8)  # of faults
 AHEAD = 16  # accesses to look ahead: rows of places have as many more at their end
 _NEAR = 8
-WHERES = 3  # of faults: `cowmodel.engine.common.IN_CACHE`, NEAR and FAR
 _PERMITTED, _PENDING, _RARE = -1, -2, -3  # a fault that is none; that is to commit; for the caller
 NEVER = np.int64(NEVER_PS)
 
@@ -639,7 +639,7 @@ def turn(memory, rules, lists, tlb, free, told, state, core, now, translated):
         if kind == _PERMITTED:
             return RUNNING, now
         if kind != _RARE:
-            state[WHERE] = state[COLD] * (1 + (abs(page - state[LAST]) > NEAR_PAGES))
+            state[WHERE] = 2 * state[COLD] + (abs(page - state[LAST]) > NEAR_PAGES)
             state[LAST] = page
         if kind == _PENDING:
             waited = wait(free.memory, 0, now, rules.transfer_ps) if rules.transfer_ps else np.int64(0)

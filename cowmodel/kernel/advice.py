@@ -76,7 +76,8 @@ def _free(kernel: KernelState, space: AddressSpace, first: int, end: int) -> Wor
         raise SimulationError("madvise: expected private base pages that are not locked to free, got others")
     for vma in vmas:
         changed += _clean(kernel, space, *vma.runs(first, end))
-    return Work(mappings=1) + kernel.forget(space, np.concatenate(changed))
+    heads = np.concatenate(changed)
+    return Work(mappings=1, rewrites=len(heads)) + kernel.forget(space, heads)
 
 
 def _clean(kernel: KernelState, space: AddressSpace, run: Run) -> list[Numbers]:

@@ -70,7 +70,7 @@ def upgrade(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault:
     vma.object.dirty[vma.places(np.array([vpn]))] = True
     entry = kernel.arena.flat[slot : slot + 1]
     entry[:] = make_writable(entry) | np.uint64(DIRTY)
-    return Fault("shared_upgrade", FLIPPED)
+    return Fault("shared_upgrade", FLIPPED + Work(notices=1))
 
 
 def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, write: bool = True) -> Work:
@@ -100,7 +100,9 @@ def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, wri
     if not vma.object and len(heads):
         space.own(vma)
     zeroed = new * leaf * kernel.geometry.page_bytes
-    return Work(traps=len(heads), allocations=new, zeroed_bytes=zeroed) + tables_work(made)
+    inserted = new if vma.object else 0
+    filled = Work(traps=len(heads), allocations=new, zeroed_bytes=zeroed, insertions=inserted)
+    return filled + tables_work(made)
 
 
 def _rights(vma: Vma) -> int:

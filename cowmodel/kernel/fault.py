@@ -28,6 +28,7 @@ KINDS = (
     *(*OF_OBJECTS, *FILL, *COPY, *FLIP, *LARGE_FOLIOS),
 )
 COPIES = (*COPY, "file_cow", "thp_split_copy", "thp_copy")
+MAPS = ("spurious", "zero_map", "thp_zero_map", "file_map")  # nothing is written, only an entry
 FLIPS = (*FLIP, "thp_reuse", "shared_upgrade")
 
 FLIPPED = Work(traps=1, flips=1)
@@ -39,13 +40,16 @@ def is_far(vpn: int, last_vpn: int) -> bool:
     return abs(vpn - last_vpn) > NEAR_PAGES
 
 
-def out_of_cache(kind: str, far: bool) -> Work:
-    """Return what a fault takes more in memory that is larger than the cache.
+def out_of_cache(kind: str, cold: bool, far: bool) -> Work:
+    """Return what a fault takes more because it does not find in the caches what it needs.
 
-    A fault that copies or flips looks at the frame that was there; any finds its table in a cache if the one
-    before was near.
+    A fault that copies or flips looks at the frame that was there, whose record is near that of the fault
+    before or is not; `cold` says that memory is larger than the cache, so that new frames are not in it
+    either.
     """
-    return Work(cold_frames=int(kind in COPIES or kind in FLIPS), far_faults=int(far))
+    looks = kind in COPIES or kind in FLIPS
+    fills = cold and kind not in FLIPS and kind not in MAPS
+    return Work(cold_frames=int(fills), cold_records=int(cold and looks), far_records=int(far and looks))
 
 
 def filled(leaf_bytes: int) -> Work:

@@ -38,6 +38,7 @@ def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace,
     child = AddressSpace(PageTable(kernel.arena), parent.family)
     child.vmas = [vma.duplicate() for vma in inherited]
     work = Work(forks=1, flushes=1, shootdowns=parent.other_cores, vmas=len(child.vmas), pgd_tables=1)
+    work += Work(cold_forks=int(kernel.is_cold(parent)))
     runs = [(run, vma) for vma in written for run in vma.runs()]
     runs.sort(key=lambda pair: pair[0].level, reverse=True)  # the order in which room was asked for
     for run, vma in runs:
@@ -58,7 +59,8 @@ def _copy_tables(kernel: KernelState, parent: PageTable, child: PageTable, run: 
     copy:   parent [present, write] sharers 1  ->  the same; child [present, write] a new frame, sharers 1
     """
     deposits = child.deposits
-    work = tables_work(kernel.passes.graft(parent, child, run))
+    made = kernel.passes.graft(parent, child, run)
+    work = tables_work(made) + Work(scans=made[1])
     if not vma.private:
         return work + entries_work(run.level, kernel.passes.repeat(parent, child, run))
     if kernel.policy.at_fork() is AtFork.SHARE:
@@ -153,8 +155,8 @@ def drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int,
     used = kernel.frames.used
     for run in vma.runs(first, end):
         work += dropped_work(run.level, kernel.passes.drop(space.page_table, run, tell))
-    freed_bytes = (used - kernel.frames.used) * kernel.geometry.page_bytes
-    return sum(flipped, work + Work(freed_bytes=freed_bytes))
+    freed = used - kernel.frames.used if vma.level == 1 else 0  # others go back to a pool
+    return sum(flipped, work + Work(freed_bytes=freed * kernel.geometry.page_bytes))
 
 
 def _cut(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: int) -> Work:
@@ -171,7 +173,7 @@ def _cut(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: in
         frees = vma.object.let_go(kernel.frames, leaf)
     if vma.level > 1:
         kernel.hugetlb.close(vma, (vma.pages - sum(part.pages for part in parts)) // leaf, frees)
-    return Work(frees=frees, freed_bytes=frees * leaf * kernel.geometry.page_bytes)
+    return Work(frees=frees, evictions=frees)
 
 
 def exit_space(kernel: KernelState, space: AddressSpace) -> Work:

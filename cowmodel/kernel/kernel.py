@@ -110,13 +110,14 @@ class Kernel(Memory):
             If it has exited already.
         """
         space, process.space = process.memory, None
+        work = Work(exits=int(space.users == 1))  # as a thread ends, whose memory stays
         for child in process.children:
             child.parent = None
             if child.space is None:
                 del self.processes[child.pid]
         if process.parent is None:
             del self.processes[process.pid]
-        return Work(exits=1) + self._leave(space)
+        return work + self._leave(space)
 
     def wait(self, parent: Process, child: Process) -> Work:
         """Let `parent` take note that `child` has exited.

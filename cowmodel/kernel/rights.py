@@ -38,8 +38,8 @@ def protect(
             locked.append((vma.first, vma.end))
         for run in vma.runs():
             changed += change_entries(kernel, space.page_table, run, rule)
-    flush = kernel.forget(space, np.concatenate([np.zeros(0, np.int64), *changed]))
-    return Work(mappings=1) + work + flush, locked
+    heads = np.concatenate([np.zeros(0, np.int64), *changed])
+    return Work(mappings=1, rewrites=len(heads)) + work + kernel.forget(space, heads), locked
 
 
 def change_entries(

@@ -17,7 +17,7 @@ from cowmodel.kernel.work import NOTHING, Work
 from cowmodel.units import format_size
 
 LATEST = Era()
-CACHE_BYTES = 32 << 20
+CACHE_BYTES = 8 << 20
 FLUSH_CEILING = 33  # Linux: tlb_single_page_flush_ceiling; more pages are cheaper to flush all at once
 
 

@@ -21,18 +21,24 @@ class Work(NamedTuple):
     zeroed_bytes, copied_bytes : int
     unbacked_bytes : int
         Of these, what no memory of the host backs yet, on a guest; the cost model knows how many to expect.
-    mapped_around : int
-        Entries that a fault fills beside that of its own page: neighbours in an object or in a large folio.
+    mapped_around, filled_parts : int
+        Entries that a fault fills beside that of its own page: neighbours that an object has; the others of a
+        new folio that is mapped by single pages.
+    insertions, evictions : int
+        Leafs put into an object; given back when it goes.
+    notices : int
+        Writes to shared pages that an object is told of.
     flips : int
         Entries made writable in place.
     splits : int
         Large leafs that became a table of entries.
     releases : int
         Old frames of which a fault took leave, to go on with a copy.
-    cold_frames : int
-        Old frames, of faults that copy or flip, in memory that is larger than the cache.
-    far_faults : int
-        Faults in such memory that are not near the one before.
+    cold_frames, cold_records : int
+        Of faults in memory that is larger than the cache: new frames; old ones, of which the kernel looks up
+        how they are used.
+    far_records : int
+        Old frames, of faults that are not near the one before.
     searches : int
         Frames whose last sharer the kernel looked for through the reverse map.
     invalidations, flushes : int
@@ -40,9 +46,13 @@ class Work(NamedTuple):
     shootdowns : int
         Other cores that were interrupted to do the same.
     forks, threads, spawns, execs, exits, waits, mappings : int
-        Calls of the verbs, whatever their size; a mapping is one mmap or munmap, a thread also one vfork.
+        Calls of the verbs, whatever their size; a mapping is one mmap or munmap, a thread also a vfork with
+        the end of that child.
+    rewrites : int
+        Entries that mprotect or advice changed.
     cold_forks : int
-        Forks that find the kernel's own code and data out of the caches: none was made just before.
+        Forks that find the kernel's own code and data out of the caches: of a process with more memory than
+        these hold, or none was made just before.
     vmas : int
         Mappings duplicated by fork.
     pte_entries, pmd_entries, pud_entries : int
@@ -50,6 +60,8 @@ class Work(NamedTuple):
     parts, batches : int
         Entries of level 1 copied by fork that map parts of large folios, which do not count among
         `pte_entries`; runs of them that are copied together, each inside one folio.
+    scans : int
+        Table pages of level 1 that fork goes over.
     protections : int
         Entries made read-only by fork.
     entry_jumps : int
@@ -88,11 +100,16 @@ class Work(NamedTuple):
     copied_bytes: int = 0
     unbacked_bytes: int = 0
     mapped_around: int = 0
+    filled_parts: int = 0
+    insertions: int = 0
+    evictions: int = 0
+    notices: int = 0
     flips: int = 0
     splits: int = 0
     releases: int = 0
     cold_frames: int = 0
-    far_faults: int = 0
+    cold_records: int = 0
+    far_records: int = 0
     searches: int = 0
     invalidations: int = 0
     flushes: int = 0
@@ -104,6 +121,7 @@ class Work(NamedTuple):
     exits: int = 0
     waits: int = 0
     mappings: int = 0
+    rewrites: int = 0
     cold_forks: int = 0
     vmas: int = 0
     pte_entries: int = 0
@@ -111,6 +129,7 @@ class Work(NamedTuple):
     pud_entries: int = 0
     parts: int = 0
     batches: int = 0
+    scans: int = 0
     protections: int = 0
     entry_jumps: int = 0
     pte_tables: int = 0

@@ -30,7 +30,7 @@
 #error "the agent is for x86-64"
 #endif
 
-enum { SYSCALL, ACCESS, FORK, EXIT, VFORK, SPAWN, FORKEXEC };
+enum { SYSCALL, ACCESS, FORK, EXIT, VFORK, SPAWN, FORKEXEC, REAP };
 enum { READ, WRITE, MODIFY };
 enum { MOST_AREAS = 64, MOST_PROCESSES = 256, STACK = 64 << 10, PAGE = 4096 };
 
@@ -73,11 +73,16 @@ static inline __attribute__((always_inline)) long raw(long nr, long a, long b, l
 
 #define USAGE(where) raw(SYS_getrusage, RUSAGE_SELF, (long)(where), 0, 0, 0, 0)
 
-static int64_t now_ns(void) {
+static int64_t clock_ns(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return now.tv_sec * 1000000000ll + now.tv_nsec;
 }
+
+/* What a process does by itself is measured in its own time on the processor, which others cannot lengthen;
+ * where it waits for a child, by the clock on the wall. */
+static int64_t own_ns(void) { return clock_ns(CLOCK_THREAD_CPUTIME_ID); }
+static int64_t wall_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 
 /* Which memory is the program's own: all that is mapped before the first region is. */
 static void find_areas(void) {
@@ -97,7 +102,7 @@ static void find_areas(void) {
 
 static void warm(void) {
     for (int i = 0; i < area_count; i++) madvise(areas[i].start, areas[i].bytes, areas[i].advice);
-    now_ns();
+    own_ns(), wall_ns();
 }
 
 static void on_signal(int number) {
@@ -129,29 +134,29 @@ static void __attribute__((noinline)) access_all(struct order *order) {
 
 static void __attribute__((noinline)) timed_access(struct order *order) {
     if (sigsetjmp(retreat, 1) == 0) {
-        int64_t began = now_ns();
+        int64_t began = own_ns();
         USAGE(&order->before);
         access_all(order);
         USAGE(&order->after);
-        order->ns = now_ns() - began;
+        order->ns = own_ns() - began;
     } else {
         USAGE(&order->after);
     }
 }
 
 static void __attribute__((noinline)) timed_syscall(struct order *order) {
-    int64_t *a = order->argument, began = now_ns();
+    int64_t *a = order->argument, began = own_ns();
     USAGE(&order->before);
     long result = raw(a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
     USAGE(&order->after);
-    order->ns = now_ns() - began;
+    order->ns = own_ns() - began;
     order->returned = result;
     order->error = result < 0 && result > -4096 ? -result : 0;
 }
 
 /* Fork, and in the parent write nothing to memory that the child shares until the faults are counted. */
 static long __attribute__((noinline)) timed_fork(struct order *order, int exec, char **words) {
-    int64_t began = now_ns();
+    int64_t began = own_ns();
     USAGE(&order->before);
     long child = raw(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
     if (child == 0) {
@@ -160,14 +165,14 @@ static long __attribute__((noinline)) timed_fork(struct order *order, int exec, 
     }
     if (exec && child > 0) raw(SYS_wait4, child, 0, 0, 0, 0, 0);
     USAGE(&order->after);
-    order->ns = now_ns() - began;
+    order->ns = own_ns() - began;
     order->returned = child;
     order->error = child < 0 ? -child : 0;
     return child;
 }
 
 static void __attribute__((noinline)) timed_vfork(struct order *order, const int exec, char **const words) {
-    int64_t began = now_ns();
+    int64_t began = wall_ns();
     USAGE(&order->before);
     pid_t child = vfork();
     if (child == 0) {
@@ -176,8 +181,20 @@ static void __attribute__((noinline)) timed_vfork(struct order *order, const int
     }
     if (child > 0) raw(SYS_wait4, child, 0, 0, 0, 0, 0);
     USAGE(&order->after);
-    order->ns = now_ns() - began;
+    order->ns = wall_ns() - began;
     order->error = child < 0 ? errno : 0;
+}
+
+/* End a child, wait until it has ended, and tell how long that kept the processor busy. */
+static void __attribute__((noinline)) timed_reap(struct order *order) {
+    pid_t pid = order->argument[0];
+    struct rusage all;
+    signal(SIGCHLD, SIG_DFL); /* so that it can be waited for */
+    int64_t before = clock_ns(~(clockid_t)pid << 3 | 2); /* its own time (man 3 clock_getcpuclockid) */
+    if (kill(pid, SIGKILL) || wait4(pid, 0, 0, &all) != pid) order->error = errno;
+    int64_t after = (all.ru_utime.tv_sec + all.ru_stime.tv_sec) * 1000000ll + all.ru_utime.tv_usec + all.ru_stime.tv_usec;
+    order->ns = after * 1000 - before;
+    signal(SIGCHLD, SIG_IGN);
 }
 
 static void prepare(struct order *order) {
@@ -212,16 +229,22 @@ static void serve(void) {
     static char *words[] = {"agent", NULL};
     for (char byte; read(go_fd[me], &byte, 1) == 1;) {
         struct order *order = &orders[me];
+        if (order->op == EXIT) _exit(0);
         int cpu = order->op == ACCESS ? order->argument[3] : home_cpu;
         if (cpu != home_cpu) run_on(cpu);
         prepare(order);
         switch (order->op) {
         case SYSCALL: timed_syscall(order); break;
         case ACCESS: rendezvous(order), timed_access(order); break;
-        case EXIT: _exit(0);
+        case REAP: timed_reap(order); break;
         case VFORK: timed_vfork(order, 0, words); break;
         case SPAWN: timed_vfork(order, 1, words); break;
-        case FORKEXEC: timed_fork(order, 1, words); break;
+        case FORKEXEC: {
+            int64_t began = wall_ns();
+            timed_fork(order, 1, words);
+            order->ns = wall_ns() - began;
+            break;
+        }
         case FORK: {
             int64_t child = order->argument[0];
             if (timed_fork(order, 0, words) == 0) {

@@ -22,7 +22,7 @@ from cowmodel.hardware.paging import Numbers
 from cowmodel.speed.running_kernel import CannotMeasure, built
 
 SOURCE = Path(__file__).with_name("agent.c")
-SYSCALL, ACCESS, FORK, EXIT, VFORK, SPAWN, FORKEXEC = range(7)
+SYSCALL, ACCESS, FORK, EXIT, VFORK, SPAWN, FORKEXEC, REAP = range(8)
 MOST_PROCESSES = 256
 _WORDS = 64
 _PATIENCE_MS = 120_000
@@ -135,15 +135,18 @@ class Processes:
             self._await(child)
         return answer
 
-    def exit(self, number: int) -> None:
-        """Let a process exit; return when its memory is gone."""
-        self._tell(number, EXIT)
-        handle = self._handles.pop(number)
+    def exit(self, number: int, parent: int | None = None) -> int:
+        """Let a process exit; return when its memory is gone: how long `parent` waited for it, ns, or 0."""
+        handle, pid, waited = self._handles.pop(number), self.pids.pop(number), 0
+        if parent is None:
+            self._tell(number, EXIT)
+        else:
+            waited = self.ask(parent, REAP, pid).ns
         _wait([handle], f"process {number}")
         os.close(handle)
-        del self.pids[number]
         if number == 0:
             self._first.wait()
+        return waited
 
     def access(self, wanted: Sequence[tuple[int, int, Numbers, int]]) -> list[Answer]:
         """Let processes access memory, several at the same time.

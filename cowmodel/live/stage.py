@@ -16,7 +16,19 @@ from cowmodel.live.switches import switched
 from cowmodel.scenario.cast import Cast
 from cowmodel.scenario.fields import Row
 from cowmodel.scenario.play import play
-from cowmodel.scenario.steps import PAGE_BYTES, Access, Backed, Fork, Map, Plain, Ranged, Scenario, Stat, Step
+from cowmodel.scenario.steps import (
+    PAGE_BYTES,
+    Access,
+    Backed,
+    Fork,
+    Map,
+    Plain,
+    Ranged,
+    Scenario,
+    Stat,
+    Step,
+    longest,
+)
 from cowmodel.speed.running_kernel import CannotMeasure
 
 # x86-64: arch/x86/entry/syscalls/syscall_64.tbl; include/uapi/asm-generic/mman-common.h
@@ -40,10 +52,9 @@ SIGNALS: dict[int, str] = {SIGSEGV: "sigsegv", SIGBUS: "sigbus"}
 LAUNCHES = {"vfork": processes.VFORK, "spawn": processes.SPAWN, "forkexec": processes.FORKEXEC}
 
 
-def live(scenario: Scenario, program: Path) -> Generator[Row, None, None]:
-    """Play a scenario on the running kernel.
-
-    Close the generator, as `contextlib.closing` does, and the kernel's switches are put back.
+@contextmanager
+def staged(scenario: Scenario, program: Path) -> Iterator["LiveStage"]:
+    """Set the stage for a scenario on the running kernel; put its switches back at the end.
 
     Raises
     ------
@@ -56,6 +67,15 @@ def live(scenario: Scenario, program: Path) -> Generator[Row, None, None]:
         stage = LiveStage(scenario, program, zero, files)
         stack.callback(stage.close)
         stage.rehearse()
+        yield stage
+
+
+def live(scenario: Scenario, program: Path) -> Generator[Row, None, None]:
+    """Play a scenario on the running kernel; raise as `staged` does.
+
+    Close the generator, as `contextlib.closing` does, and the kernel's switches are put back.
+    """
+    with staged(scenario, program) as stage:
         yield from play(scenario, stage)
 
 
@@ -76,9 +96,10 @@ class LiveStage:
         self._numbers = {name: number for number, name in enumerate(scenario.processes)}
         self._cpus = sorted(os.sched_getaffinity(0))
         self._processes = Processes(
-            program, len(self._numbers) + 1, _longest(scenario), self._cpus[0], [*files.values()]
+            program, len(self._numbers) + 1, longest(scenario), self._cpus[0], [*files.values()]
         )
         self._harness_tables = 0, 0
+        self._parents: dict[str, str] = {}
 
     def close(self) -> None:
         """End all processes."""
@@ -196,14 +217,16 @@ class LiveStage:
     def fork(self, step: Fork, cast: Cast) -> Row:
         """Fork."""
         answer = self._processes.fork(self._numbers[step.proc], self._numbers[step.child])
+        self._parents[step.child] = step.proc
         return self._row(step, self._accepted(step, answer))
 
     def plain(self, step: Plain, cast: Cast) -> Row:
         """Exit, or start a program and wait for its end."""
         number = self._numbers[step.proc]
         if step.op == "exit":
-            self._processes.exit(number)
-            return {}
+            parent = self._parents.pop(step.proc, None)
+            alive = parent in cast.regions
+            return {"ns": self._processes.exit(number, self._numbers[parent] if parent and alive else None)}
         return self._row(step, self._accepted(step, self._processes.ask(number, LAUNCHES[step.op])))
 
     def stat(self, step: Stat, cast: Cast) -> Row:
@@ -218,16 +241,6 @@ VERBS: dict[type[Step], Callable[..., Row]] = {
     Plain: LiveStage.plain,
     Stat: LiveStage.stat,
 }
-
-
-def _longest(scenario: Scenario) -> int:
-    """Return the accesses of the longest step or group."""
-    lengths: dict[tuple[int, int], int] = {}
-    for step in scenario.steps:
-        if isinstance(step, Access):
-            key = step.group, 0 if step.group else step.number
-            lengths[key] = lengths.get(key, 0) + len(step.pattern)
-    return max(lengths.values(), default=0)
 
 
 @contextmanager

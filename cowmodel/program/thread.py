@@ -69,8 +69,8 @@ class Thread:
     def _spend(self, action: str, work: Work, made: object = None) -> Activity:
         """Let the time of `work`, which has been done and concerns process `made`, pass."""
         assert self.core is not None
-        if work.forks:
-            work += self.machine.warmed()
+        if work.forks and self.machine.rests():
+            work = work._replace(cold_forks=1)
         cost = self.machine.costs.cost_ps(work)
         self.machine.records.action_work += work
         self.machine.records.actions.append(

@@ -6,12 +6,19 @@ kernel learns is one more row there.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
+
+from cowmodel.engine.burst import NEVER_PS, Burst, FaultRow
+from cowmodel.engine.compiled import CompiledEngine
+from cowmodel.engine.contention import Contention
+from cowmodel.engine.reference import ReferenceEngine
 from cowmodel.errors import BusError, SegmentationFault, SimulationError
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.advice import ADVICE
 from cowmodel.kernel.backing import Backing
-from cowmodel.kernel.fault import is_far
+from cowmodel.kernel.fault import Fault
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import Work
@@ -20,7 +27,30 @@ from cowmodel.scenario.backings import backing, behind_the_end, opened, set_pool
 from cowmodel.scenario.cast import Cast
 from cowmodel.scenario.fields import Row
 from cowmodel.scenario.setup import Setup
-from cowmodel.scenario.steps import PAGE_BYTES, Access, Map, Ranged, Scenario, Step
+from cowmodel.scenario.steps import PAGE_BYTES, Access, Map, Ranged, Scenario, Step, longest
+
+
+class Tally:
+    """Counts the work of the faults that an engine tells of.
+
+    Parameters
+    ----------
+    works : Counter of Work
+    """
+
+    keeps_rows = False
+
+    def __init__(self, works: Counter[Work]) -> None:
+        self._works = works
+
+    def fault(self, row: FaultRow, fault: Fault) -> None:
+        """Count one."""
+        self._works[fault.work] += 1
+
+    def faults(self, counts: Mapping[Fault, int], columns: Callable[[], Mapping[str, Any]]) -> None:
+        """Count many."""
+        for fault, count in counts.items():
+            self._works[fault.work] += count
 
 
 class ModelStage:
@@ -48,6 +78,13 @@ class ModelStage:
         self.works: Counter[Work] = Counter()
         self.files = opened(self.kernel, scenario.settings)
         self._scenario, self._costs = scenario, setup.costs
+        engine = CompiledEngine if longest(scenario) > _FEW else ReferenceEngine
+        self.engine = engine(
+            self.kernel,
+            lambda work: int(work.hits > 0),
+            Tally(self.works),
+            Contention(page_table_locks=False),
+        )
 
     def act(self, steps: Sequence[Step], cast: Cast) -> list[Row]:
         """Carry out steps, those of a group one after the other.
@@ -113,18 +150,19 @@ def _map(stage: ModelStage, step: Map, cast: Cast) -> None:
     process, file = stage.processes[step.proc], stage.files.get(step.file or "")
     size_bytes, made_of = step.pages * PAGE_BYTES, stage.backing(step)
     _, work = stage.kernel.mmap(process, size_bytes, made_of, not step.private, step.first_page, file)
-    stage.works[work] += 1
+    stage.works[work] += 1 + (step.page != "hugetlb")  # others are advised too about huge pages
 
 
 def _access(stage: ModelStage, step: Access, cast: Cast) -> None:
     """Make accesses one by one, each tried again after its fault, as a processor does."""
-    process, kernel, works = stage.processes[step.proc], stage.kernel, stage.works
-    last = 0
-    for vpn in (step.pages() + cast.region(step).first_page).tolist():
-        while not kernel.touch(process, vpn, step.write):
-            works[kernel.fault(process, vpn, step.write, is_far(vpn, last)).work] += 1
-            last = vpn
-        works[_HIT] += 1
+    pages = step.pages()
+    written = np.full(len(pages), int(step.write))
+    burst = Burst(stage.processes[step.proc], pages, written, first=cast.region(step).first_page)
+    stage.engine.start(0, burst, 0, NEVER_PS)
+    stage.engine.advance(NEVER_PS)
+    stage.works[_HIT] += burst.done
+    if burst.signal:
+        raise burst.signal
 
 
 def _munmap(stage: ModelStage, step: Ranged, cast: Cast) -> None:
@@ -155,8 +193,14 @@ def _run(step: Ranged, cast: Cast) -> tuple[int, int]:
 
 
 def _fork(stage: ModelStage, step: Step, cast: Cast) -> None:
-    stage.processes[step.child], work = stage.kernel.fork(stage.processes[step.proc])
-    stage.works[work + _AFTER_A_WHILE] += 1
+    stage.processes[step.child] = _forked(stage, step)
+
+
+def _forked(stage: ModelStage, step: Step) -> Process:
+    """Let a process fork; return its child."""
+    child, work = stage.kernel.fork(stage.processes[step.proc])
+    stage.works[work] += 1
+    return child
 
 
 def _exit(stage: ModelStage, step: Step, cast: Cast) -> None:
@@ -176,8 +220,8 @@ def _spawn(stage: ModelStage, step: Step, cast: Cast) -> None:
 
 
 def _forkexec(stage: ModelStage, step: Step, cast: Cast) -> None:
-    child, work = stage.kernel.fork(stage.processes[step.proc])
-    stage.works.update([work + _AFTER_A_WHILE, stage.kernel.exec(child)])
+    child = _forked(stage, step)
+    stage.works[stage.kernel.exec(child)] += 1
     _end(stage, child)
 
 
@@ -194,7 +238,7 @@ def _stat(stage: ModelStage, step: Step, cast: Cast) -> None:
 
 
 _HIT = Work(hits=1)
-_AFTER_A_WHILE = Work(cold_forks=1)  # much happens between the steps of a scenario
+_FEW = 4096  # accesses of a step for which compiled code is not worth its loading
 MODELLED: dict[str, Callable[..., None]] = {
     **{f"map anon page={page}": _map for page in ("4k", "thp", "mthp", "hugetlb")},
     **{f"map shared page={page}": _map for page in ("4k", "hugetlb")},

@@ -246,3 +246,9 @@ class Scenario:
     def where(self, step: Step) -> str:
         """Return file, line and operation, for a message."""
         return f"{self.path}:{step.line}: {step.feature}"
+
+
+def longest(scenario: Scenario) -> int:
+    """Return the accesses of the longest step or group."""
+    groups = ([step for step in group if isinstance(step, Access)] for group in scenario.groups())
+    return max((sum(len(step.pattern) for step in group) for group in groups), default=0)
