@@ -15,8 +15,11 @@ from cowmodel.cost.price import LACKING, Price
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.kernel.work import Work
 
-Draws = Mapping[str, Sequence[float]]
-"""By field of work, its price in ps in each of the draws; the fields of one draw belong together."""
+Draws = Mapping[str, Sequence[Sequence[float]]]
+"""By field of work, its price in ps in each of the draws, at each point of a curve.
+
+The fields of one draw belong together.
+"""
 
 
 def size_at_a_time(work: Work, field: str) -> float:
@@ -33,7 +36,7 @@ class CostModel:
     name, machine : str
     prices : mapping of str to Price
         One for each field of `Work`.
-    draws : mapping of str to sequence of float, optional
+    draws : mapping of str to sequence of sequences of float, optional
         What the fitted prices would have been, in ps, had the measurements been drawn anew (bootstrap).
     unbacked : float
         Share of the memory that is zeroed or copied to whose frames the host of a guest does not back yet.

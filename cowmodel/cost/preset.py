@@ -12,13 +12,16 @@ given, as assumptions), and `[prices]` with an entry `{ value, source }` a field
 A source is a citation, "measured ..." or "assumed ...". A curve is over the bytes of a leaf, or over how many
 there are at a time: `pte_entries = { value = { "4096" = "15 ns", "65536" = "23 ns" }, ... }`.
 
-`[draws]`, where prices were fitted together, has a list of picoseconds a field: the prices of a bootstrap.
+`[draws]`, where prices were fitted together, has a list of picoseconds a field: the prices of a bootstrap, and
+for a curve a list of prices at its points.
 """
 
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from cowmodel.cost.model import CostModel
 from cowmodel.cost.price import LACKING, Price
@@ -84,7 +87,7 @@ def load_preset(path: Path) -> CostModel:
         raise ConfigError(
             f"{path}: prices.{missing[0]}: missing; give it a value and a source, or extend another preset"
         )
-    return CostModel(document["name"], document["machine"], prices, _draws(path, document))
+    return CostModel(document["name"], document["machine"], prices, _draws(path, document, prices))
 
 
 def _read(path: Path, extending: tuple[Path, ...]) -> tuple[dict[str, Any], dict[str, Price]]:
@@ -153,8 +156,8 @@ def _points(field: str, value: Any) -> tuple[tuple[float, float], ...]:
         return ()
     read = parse_size if field.endswith("_bytes") else _count
     points = sorted((float(read(size)), _value_ps(field, str(price))) for size, price in value.items())
-    if len(points) < 2 or points[0][0] <= 0 or min(price for _, price in points) <= 0:
-        raise ConfigError(f"expected a curve of two points or more, all above 0, got {value!r}")
+    if len(points) < 2 or points[0][0] <= 0:
+        raise ConfigError(f"expected a curve of two points or more, at sizes above 0, got {value!r}")
     return tuple(points)
 
 
@@ -188,14 +191,22 @@ def _value_ps(field: str, text: str) -> float:
     raise ConfigError(f"expected a duration such as '19.3 ns' as the price of {field}, got {text!r}")
 
 
-def _draws(path: Path, document: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Return the draws of a preset, all of the same length."""
-    draws: dict[str, Any] = document.get("draws", {})
-    for field, values in draws.items():
+def _draws(
+    path: Path, document: Mapping[str, Any], prices: Mapping[str, Price]
+) -> dict[str, list[list[float]]]:
+    """Return the draws of a preset, all of the same length; of a curve, each has a price for every point."""
+    draws: dict[str, list[list[float]]] = {}
+    for field, values in document.get("draws", {}).items():
         if field not in document["prices"]:
             raise ConfigError(f"{path}: draws.{field}: {suggest('price', field, document['prices'])}")
-        if not isinstance(values, list) or not all(isinstance(v, int | float) and v >= 0 for v in values):
-            raise ConfigError(f"{path}: draws.{field}: expected a list of picoseconds, none below 0")
+        width = max(1, len(prices[field].points))
+        try:
+            table = np.array(values, np.float64).reshape(-1, width)
+        except (TypeError, ValueError) as problem:
+            raise ConfigError(f"{path}: draws.{field}: expected picoseconds, {width} a draw") from problem
+        if not np.isfinite(table).all() or (table < 0).any():
+            raise ConfigError(f"{path}: draws.{field}: expected picoseconds of at least 0")
+        draws[field] = table.tolist()
     if len(lengths := {len(values) for values in draws.values()}) > 1:
         raise ConfigError(f"{path}: draws: expected lists of the same length, got {sorted(lengths)}")
     return draws

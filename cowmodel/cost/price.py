@@ -1,14 +1,15 @@
 """A price: what one operation takes, where the number comes from, and how sure it is.
 
 A price may be a curve over the size of what is done at a time, since large things go another way through the
-caches: straight in logarithms between its points, level outside.
+caches: straight over the logarithm of the size between its points, level outside.
 
     ps each  *---.___
                      `---*_________*--------      bytes of a leaf, or entries of a call
 """
 
 from bisect import bisect
-from math import exp, log
+from collections.abc import Sequence
+from math import log
 from typing import NamedTuple
 
 LACKING = "lacking"
@@ -50,20 +51,24 @@ class Price(NamedTuple):
 
         Examples
         --------
-        >>> round(Price(10, "x", ((1, 10), (100, 1000))).at(10))
-        100
+        >>> round(Price(10, "x", ((1, 10), (100, 30))).at(10))
+        20
         """
         place = bisect(self.points, (size, 0.0))
         if not 0 < place < len(self.points):
             return self.points[min(place, len(self.points) - 1)][1] if self.points else self.value_ps
         (low, left), (high, right) = self.points[place - 1 : place + 1]
-        return left * exp(log(right / left) * log(size / low) / log(high / low))
+        return left + (right - left) * log(size / low) / log(high / low)
 
-    def moved_to(self, value_ps: float) -> "Price":
-        """Return the same with another value, and a curve that is higher or lower as a whole."""
-        factor = value_ps / self.value_ps if self.points else 1.0
-        points = tuple((size, price_ps * factor) for size, price_ps in self.points)
-        return self._replace(value_ps=value_ps, points=points)
+    def moved_to(self, values_ps: Sequence[float]) -> "Price":
+        """Return the same with another value, or for a curve other values at its points."""
+        sizes = [size for size, _ in self.points]
+        points = tuple(zip(sizes, values_ps, strict=True)) if sizes else ()
+        return self._replace(value_ps=values_ps[0], points=points)
+
+    def scaled(self, factor: float) -> "Price":
+        """Return a price that is higher or lower as a whole."""
+        return self.moved_to([value * factor for _, value in self.points or ((0, self.value_ps),)])
 
     def at_deviation(self, deviations: float) -> "Price":
         """Return the price that lies so many deviations from its value, as its interval says.
@@ -73,6 +78,8 @@ class Price(NamedTuple):
         if self.interval_ps is None:
             return self
         end_ps, share = self.interval_ps[deviations > 0], abs(deviations) / NORMAL_95
-        if min(end_ps, self.value_ps) <= 0:
-            return self.moved_to(max(0.0, self.value_ps + (end_ps - self.value_ps) * share))
-        return self.moved_to(self.value_ps * (end_ps / self.value_ps) ** share)
+        if self.value_ps <= 0:
+            return self.moved_to([end_ps * share])
+        if end_ps <= 0:
+            return self.scaled(max(0.0, 1 - share))
+        return self.scaled((end_ps / self.value_ps) ** share)
