@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cowmodel.cost.preset import PRESETS
+from cowmodel.cost.preset import PRESETS, presets_in
 from cowmodel.engine.compiled import CompiledEngine
 from cowmodel.engine.reference import ReferenceEngine
 from cowmodel.hardware.paging import PAGINGS
@@ -39,4 +39,4 @@ WORKLOADS: dict[str, type[Workload]] = {
 
 ENGINES: dict[str, EngineMaker] = {"reference": ReferenceEngine, "compiled": CompiledEngine}
 
-COSTS: dict[str, Path] = {path.stem: path for path in sorted(PRESETS.glob("*.toml"))}
+COSTS: dict[str, Path] = presets_in(PRESETS)

@@ -15,6 +15,9 @@ from cowmodel.cost.price import LACKING, Price
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.kernel.work import Work
 
+OF_LEAFS = ("allocations", "zeroed_bytes", "copied_bytes")
+"""Fields whose curve is over the bytes of a leaf; that of others is over how many there are at a time."""
+
 Draws = Mapping[str, Sequence[Sequence[float]]]
 """By field of work, its price in ps in each of the draws, at each point of a curve.
 
@@ -24,8 +27,9 @@ The fields of one draw belong together.
 
 def size_at_a_time(work: Work, field: str) -> float:
     """Return the size that a curve of `field` is over: bytes of a leaf, all alike, or how many of a kind."""
-    count: int = getattr(work, field)
-    return count / max(1, work.allocations) if field in ("zeroed_bytes", "copied_bytes") else count
+    if field in OF_LEAFS:
+        return (work.zeroed_bytes + work.copied_bytes) / max(1, work.allocations)
+    return float(getattr(work, field))
 
 
 class CostModel:

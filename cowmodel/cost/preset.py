@@ -9,11 +9,12 @@ given, as assumptions), and `[prices]` with an entry `{ value, source }` a field
     forks = { value = "83 us", interval = ["79 us", "88 us"], source = "..." }       90 % of cases between
     zeroed_bytes = { value = { "4 KiB" = "6 GB/s", "2 MiB" = "9 GB/s" }, source = "..." }     a curve
 
-A source is a citation, "measured ..." or "assumed ...". A curve is over the bytes of a leaf, or over how many
-there are at a time: `pte_entries = { value = { "4096" = "15 ns", "65536" = "23 ns" }, ... }`.
+A source is a citation, "measured ..." or "assumed ...". A curve of allocations and of bytes is over the bytes
+of a leaf, others are over how many there are at a time:
+`pte_entries = { value = { "4096" = "15 ns", "65536" = "23 ns" }, ... }`.
 
-`[draws]`, where prices were fitted together, has a list of picoseconds a field: the prices of a bootstrap, and
-for a curve a list of prices at its points.
+`[draws]`, where prices were fitted together, has a list of picoseconds a field: the prices of a bootstrap; of
+a curve, lists of prices at its points.
 """
 
 import tomllib
@@ -23,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from cowmodel.cost.model import CostModel
+from cowmodel.cost.model import OF_LEAFS, CostModel
 from cowmodel.cost.price import LACKING, Price
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.kernel.work import Work
@@ -67,6 +68,11 @@ CONTAINED = {
     "unbacked_bytes": "zeroed_bytes",
 }
 """Terms that a preset may lack, and the one whose price contains them then; they are free."""
+
+
+def presets_in(folder: Path) -> dict[str, Path]:
+    """Return the presets of a folder by name."""
+    return dict(sorted((path.stem, path) for path in folder.glob("*.toml")))
 
 
 def load_preset(path: Path) -> CostModel:
@@ -118,7 +124,7 @@ def _inherited(
 
     What refines a price of its own is not among them: that price contains it, as it was measured.
     """
-    known = {file.stem: file for folder in (PRESETS, path.parent) for file in sorted(folder.glob("*.toml"))}
+    known = presets_in(PRESETS) | presets_in(path.parent)
     if name not in known:
         raise ConfigError(f"{path}: extends: {suggest('preset', name, known)}")
     if known[name] in (*extending, path):
@@ -154,7 +160,7 @@ def _points(field: str, value: Any) -> tuple[tuple[float, float], ...]:
     """Read the points of a curve; none if the price is no curve."""
     if not isinstance(value, dict):
         return ()
-    read = parse_size if field.endswith("_bytes") else _count
+    read = parse_size if field in OF_LEAFS or field.endswith("_bytes") else _count
     points = sorted((float(read(size)), _value_ps(field, str(price))) for size, price in value.items())
     if len(points) < 2 or points[0][0] <= 0:
         raise ConfigError(f"expected a curve of two points or more, at sizes above 0, got {value!r}")

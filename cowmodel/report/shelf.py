@@ -19,7 +19,8 @@ def described(thing: object) -> str:
 @described.register
 def _(preset: Path) -> str:
     costs = load_preset(preset)
-    return f"{costs.machine}; {len(costs.assumed)} of {len(costs.prices)} prices assumed"
+    assumed = f"{len(costs.assumed)} of {len(costs.prices)} prices assumed"
+    return f"{costs.machine}; terms lacking: {len(costs.lacking)}; {assumed}"
 
 
 @described.register

@@ -53,9 +53,3 @@ def loaded(
 def preset(name: str) -> CostModel:
     """Load a cost preset by its name in the catalogue."""
     return load_preset(COSTS[name])
-
-
-def fork(size_bytes: int, backing: Backing = BASE) -> Work:
-    """Return the work of forking a process with a heap of that size."""
-    kernel, parent, _, _ = loaded(size_bytes, backing=backing)
-    return kernel.fork(parent)[1]
