@@ -173,7 +173,7 @@ def test_only_the_machine_knows_simpy_and_the_script_that_it_is_compared_with():
     [
         ("matplotlib", {"report"}),
         ("networkx", {"report"}),
-        ("scipy", {"report"}),
+        ("scipy", {"cost", "report"}),
         ("rich", {"cli"}),
         ("pydantic", {"experiment", "workload"}),
     ],

@@ -5,7 +5,7 @@ Folios of several frames are left to the passes with arrays.
 
 import numpy as np
 
-from cowmodel.engine import compiled_folios, passes
+from cowmodel.engine import compiled_folios, fork_passes, passes
 from cowmodel.hardware.arena import Arena
 from cowmodel.hardware.folios import Folios
 from cowmodel.hardware.frames import FrameTable
@@ -46,7 +46,7 @@ class CompiledPasses(Passes):
         """Make the tables over the run that only the parent has; return how many of each level."""
         arena, counts = self._arena, np.zeros(len(child.tables), np.int64)
         where = parent.root, child.root, *run[:3]
-        passes.graft(*self._tree, *where, arena.freed, arena.counters, counts)
+        fork_passes.graft(*self._tree, *where, arena.freed, arena.counters, counts)
         made: list[int] = counts.tolist()
         self._note(child, made)
         return made
@@ -56,7 +56,7 @@ class CompiledPasses(Passes):
         if run.folios:
             return super().share(parent, child, run)
         where = parent.root, child.root, *run[:3]
-        got = passes.share(*self._tree, *where, self._frames.sharers, self._frames.counters)
+        got = fork_passes.share(*self._tree, *where, self._frames.sharers, self._frames.counters)
         return Shared(*map(int, got))
 
     def fill(self, table: PageTable, run: Run) -> int:
@@ -73,12 +73,13 @@ class CompiledPasses(Passes):
         gone = passes.drop(*self._tree, *where, *self._memory, self._frames.cached)
         return Dropped(*map(int, gone))
 
-    def prune(self, table: PageTable, first: int, last: int, floor: int, ceiling: int) -> None:
-        """Free the tables over first..last that lie inside floor..ceiling, where nothing is mapped."""
+    def prune(self, table: PageTable, first: int, last: int, floor: int, ceiling: int) -> int:
+        """Free the tables over first..last in floor..ceiling, where nothing is mapped; return how many."""
         gone = np.zeros(len(table.tables), np.int64)
         run = table.root, first, last, floor, ceiling
         passes.prune(*self._tree, *run, self._arena.freed, self._arena.counters, gone)
         self._note(table, (-gone).tolist(), pruned=True)
+        return int(gone.sum())
 
     def _note(self, table: PageTable, made: list[int], pruned: bool = False) -> None:
         """Take note of `made[level]` tables more that compiled code took from the arena."""

@@ -1,8 +1,7 @@
-"""The compiled passes over page tables: what fork, exit, munmap, populate and a sample do to each entry.
+"""The compiled passes over page tables: what exit, munmap, populate and a sample do to each entry.
 
 Each goes over the leafs of one run of pages, a table of it at a time, as `cowmodel.kernel.passes` does with
-whole arrays; that is the readable account of the same rules. A table is gone over twice: first its entries,
-without a branch, then the sharers of the frames that they map, which lie anywhere.
+whole arrays; that is the readable account of the same rules. Those of fork are in `fork_passes`.
 
 Arguments that all of them have:
 
@@ -17,36 +16,29 @@ All whole numbers are unsigned: an index that might be negative costs a check th
 import numpy as np
 
 from cowmodel.engine.jit import compiled, part, unsigned
-from cowmodel.hardware.arena import FREED_ROWS, FRESH_ROW
+from cowmodel.hardware.arena import FREED_ROWS
 from cowmodel.hardware.frames import FREED, FRESH, PEAK, SHARERS, TABLES, USED
 from cowmodel.hardware.paging import (
-    ACCESSED,
     DIRTY,
-    EXCLUSIVE,
     FRAME_MASK,
     FRAME_SHIFT,
     LARGE,
     LEAF,
     PRESENT,
-    SAVED_DIRTY,
     SPECIAL,
-    TABLE,
     WRITE,
 )
 
 _U = unsigned
 _ONE, _NIL = _U(1), _U(0)
-_P, _WE, _D, _L = _U(PRESENT), _U(WRITE | EXCLUSIVE), _U(DIRTY), _U(LARGE)
+_P, _L = _U(PRESENT), _U(LARGE)
 _PL, _PS = _U(PRESENT | LARGE), _U(PRESENT | SPECIAL)
-_NOT_A, _NOT_WDE = _U(~ACCESSED % (1 << 64)), _U(~(WRITE | DIRTY | EXCLUSIVE) % (1 << 64))
-_SAVE = _U(SAVED_DIRTY.bit_length() - DIRTY.bit_length())  # from DIRTY to SAVED_DIRTY
 _FRAME, _SHIFT = _U(FRAME_MASK), _U(FRAME_SHIFT)
-_W_AT = _U(WRITE.bit_length() - 1)
-_NOWHERE = _U(1 << 62)  # no frame follows it
-_NEW_LEAF, _TABLE = _U(LEAF | WRITE | DIRTY), _U(TABLE)
+NOWHERE = _U(1 << 62)  # no frame follows it
+_NEW_LEAF = _U(LEAF | WRITE | DIRTY)
 
 _RUN = "u8[::1], u8, u8[::1], u8, u8, u8, u8"  # words, bits, shifts, root, level, first, last
-_RUNS = "u8[::1], u8, u8[::1], u8, u8, u8, u8, u8"  # with the root of a child after that of its parent
+RUNS = "u8[::1], u8, u8[::1], u8, u8, u8, u8, u8"  # with the root of a child after that of its parent
 _FRAMES = "i4[::1], i4[::1], i8[::1]"  # sharers, freed, counters
 
 
@@ -130,103 +122,6 @@ def sharers_of(words, bits, shifts, root, level, first, last, sharers, counts):
         page = after(shifts, level, page, length)
 
 
-@compiled(f"void({_RUNS}, i4[::1], i8[::1], i8[::1])")
-def graft(words, bits, shifts, parent, child, level, first, last, freed_rows, rows, made):
-    """Make the tables over the run that `parent` has and `child` lacks; add them to `made[level]`.
-
-    Upper levels first, and from the left, as `PageTable.grow` takes rows of the arena.
-    """
-    here = _U(len(shifts) - 2)
-    while here >= level:
-        page = first
-        while True:
-            _, length, page = stretch(words, bits, shifts, parent, here, page, last)
-            if length == _NIL:
-                break
-            slot = slot_of(words, bits, shifts, child, here + _ONE, page)
-            if words[slot] == _NIL:
-                if rows[FREED_ROWS]:
-                    rows[FREED_ROWS] -= 1
-                    row = _U(freed_rows[_U(rows[FREED_ROWS])])
-                else:
-                    row = _U(rows[FRESH_ROW])
-                    rows[FRESH_ROW] += 1
-                words[slot] = row << _SHIFT | _TABLE
-                made[here] += 1
-            page = after(shifts, here, page, length)
-        here -= _ONE
-
-
-@part
-def write_protect(word):
-    """Return an entry that is read-only and shared; one that was dirty stays so, in its software bit."""
-    return word & _NOT_WDE | (word & _D) << _SAVE
-
-
-@part
-def give(words, at, to, length):
-    """Copy entries to a child, read-only and not accessed.
-
-    Return how many are used, how many were writable, any that was not shared yet, and any bit in which
-    frames are not in order.
-    """
-    used, writable, written, unlike, one = _NIL, _NIL, _NIL, _NIL, words[at]
-    for index in range(length):
-        word = words[at + _U(index)]
-        words[to + _U(index)] = write_protect(word) & _NOT_A
-        used += _ONE if word else _NIL
-        writable += word >> _W_AT & _ONE
-        written |= word
-        unlike |= word ^ (one + (_U(index) << _SHIFT))
-    return used, writable, written & _WE, unlike & _FRAME
-
-
-@part
-def add_sharer(words, at, length, sharers, unlike, before):
-    """Count one sharer more of each frame. Quicker if they are in order, as when new.
-
-    Return how many, how many do not follow the frame before, which is `before` the first, and the last.
-    """
-    owned, jumps = _NIL, _NIL
-    if not unlike and owns(words[at]):
-        pfn = (words[at] & _FRAME) >> _SHIFT
-        for index in range(length):
-            sharers[pfn + _U(index)] += 1
-        return np.int64(length), _NIL if pfn == before + _ONE else _ONE, pfn + _U(length) - _ONE
-    for slot in range(at, at + length):
-        word = words[_U(slot)]
-        pfn, owner = (word & _FRAME) >> _SHIFT, owns(word)
-        sharers[pfn] += np.int32(owner)
-        owned += owner
-        jumps += _NIL if pfn == before + _ONE else owner
-        before = pfn if owner else before
-    return np.int64(owned), jumps, before
-
-
-@compiled(f"UniTuple(i8, 3)({_RUNS}, i4[::1], i8[::1])")
-def share(words, bits, shifts, parent, child, level, first, last, sharers, counters):
-    """Share the frames of the run with a child that has the tables.
-
-    Return the entries that it got, how many were writable, and how many frames do not follow the one before.
-    """
-    entries, protections, jumps, before, page = _NIL, _NIL, _NIL, _NOWHERE, first
-    while True:
-        at, length, page = stretch(words, bits, shifts, parent, level, page, last)
-        if length == _NIL:
-            return np.int64(entries), np.int64(protections), np.int64(jumps)
-        to = slot_of(words, bits, shifts, child, level, page)
-        used, writable, own, unlike = give(words, at, to, length)
-        if own:
-            for slot in range(at, at + length):
-                words[_U(slot)] = write_protect(words[_U(slot)])
-        owned, apart, before = add_sharer(words, to, length, sharers, unlike, before)
-        counters[SHARERS] += owned
-        entries += used
-        protections += writable
-        jumps += apart
-        page = after(shifts, level, page, length)
-
-
 @compiled(f"i8({_RUN}, {_FRAMES})")
 def fill(words, bits, shifts, root, level, first, last, sharers, freed, counters):
     """Map a new base frame, written, at each page of the run without an entry; return how many.
@@ -262,7 +157,7 @@ def drop(words, bits, shifts, root, level, first, last, sharers, freed, counters
     Return how many entries there were, how many frames became free, and how many do not follow the last one.
     """
     entries, owned, top, page = _NIL, 0, _U(counters[FREED]), first
-    jumps, before = _NIL, _NOWHERE
+    jumps, before = _NIL, NOWHERE
     while True:
         at, length, page = stretch(words, bits, shifts, root, level, page, last)
         if length == _NIL:
@@ -287,7 +182,7 @@ def drop(words, bits, shifts, root, level, first, last, sharers, freed, counters
         page = after(shifts, level, page, length)
 
 
-@compiled(f"void({_RUNS}, i4[::1], i8[::1], i8[::1])")
+@compiled(f"void({RUNS}, i4[::1], i8[::1], i8[::1])")
 def prune(words, bits, shifts, root, first, last, floor, ceiling, freed_rows, rows, gone):
     """Free the tables over first..last that lie inside floor..ceiling; add them to `gone[level]`.
 

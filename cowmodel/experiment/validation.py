@@ -77,6 +77,8 @@ def _explain(error: ErrorDetails, model: type[Parameters]) -> str:
             return suggest("", str(value), re.findall(r"'([^']*)'", message))
         case "problem" | "value_error":
             return message.removeprefix("Value error, ")
+        case "list_type" | "tuple_type":
+            return f"expected a list in brackets, got {value!r}"
         case _:
             return f"expected {message.removeprefix('Input should be ')}, got {value!r}"
 

@@ -17,7 +17,6 @@ from cowmodel.hardware.paging import (
     FRAME_MASK,
     FRAME_SHIFT,
     LARGE,
-    ORDER_MASK,
     PRESENT,
     SPECIAL,
     TABLE,
@@ -67,17 +66,6 @@ class Block:
         """Which entries map a frame that counts sharers, bool[n, E]."""
         owned: NDArray[np.bool_] = self.entries & np.uint64(PRESENT | SPECIAL) == PRESENT
         return owned
-
-    @property
-    def pfns(self) -> Numbers:
-        """The frames that those entries map, int64[k]."""
-        return frame_of(self.entries[self.owned])
-
-    @property
-    def parts(self) -> NDArray[np.bool_]:
-        """Which of those entries map a folio of several frames, or a part of it, bool[n, E]."""
-        parts: NDArray[np.bool_] = self.owned & (self.entries & np.uint64(ORDER_MASK) != 0)
-        return parts
 
 
 class PageTable:
@@ -230,10 +218,10 @@ class PageTable:
                 block.entries[block.entries & np.uint64(LARGE) == 0] = 0
             yield block
 
-    def prune(self, first: int, last: int, floor: int, ceiling: int, highest: int | None = None) -> None:
+    def prune(self, first: int, last: int, floor: int, ceiling: int, highest: int | None = None) -> int:
         """Free the tables over first..last that lie inside floor..ceiling, where nothing is mapped.
 
-        Those above level `highest` stay.
+        Those above level `highest` stay. Return how many were freed.
         """
         gone = [0] * len(self.tables)
         for level in range(1, (highest or self._geometry.top - 1) + 1):
@@ -243,6 +231,7 @@ class PageTable:
             self._arena.give_back(rows[idle])
             gone[level] = int(idle.sum())
         self.count([-number for number in gone], pruned=True)
+        return sum(gone)
 
     def free_root(self) -> None:
         """Give back the last table of a tree from which all others are gone."""

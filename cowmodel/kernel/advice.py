@@ -16,7 +16,7 @@ from cowmodel.errors import SimulationError, suggest
 from cowmodel.hardware.page_table import Run
 from cowmodel.hardware.paging import ACCESSED, DIRTY, SAVED_DIRTY, SPECIAL, Numbers, Words, frame_of
 from cowmodel.kernel.address_space import AddressSpace
-from cowmodel.kernel.fork import drop_entries, walked_tables
+from cowmodel.kernel.fork import drop_entries
 from cowmodel.kernel.large_folio import split_ends
 from cowmodel.kernel.state import KernelState
 from cowmodel.kernel.work import NOTHING, Work
@@ -50,14 +50,14 @@ def advise(kernel: KernelState, space: AddressSpace, first: int, end: int, advic
 
 def _drop(kernel: KernelState, space: AddressSpace, first: int, end: int) -> Work:
     """Empty the entries of pages; a table of level 1 goes if all of it was meant, in one mapping."""
-    work, heads, tables = NOTHING, np.arange(first, end), walked_tables(kernel, space)
+    work, heads, table_frees = NOTHING, np.arange(first, end), 0
     space.family.changes += 1
     for vma in space.overlapping(first, end):
         start, stop = max(first, vma.first), min(end, vma.end)
         work += drop_entries(kernel, space, vma, start, stop)
         if kernel.era.tables_freed:
-            space.page_table.prune(start, stop - 1, start, stop, highest=1)
-    work += Work(mappings=1, table_frees=tables - walked_tables(kernel, space))
+            table_frees += space.page_table.prune(start, stop - 1, start, stop, highest=1)
+    work += Work(mappings=1, table_frees=table_frees)
     return work + kernel.forget(space, heads if work.drops + work.large_drops else heads[:0])
 
 

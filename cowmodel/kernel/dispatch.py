@@ -114,6 +114,7 @@ def commit(kernel: KernelState, process: Process, pending: Pending) -> Fault:
         kernel.folios.add(entries, table.root)
     else:
         kernel.frames.share(np.array([pfn]))
+    work += Work(filled_parts=len(entries) - 1)
     return Fault(kind, work + _let_go(kernel, process, pending) if seen else work)
 
 

@@ -124,17 +124,12 @@ def unmap(kernel: KernelState, space: AddressSpace, first: int, end: int) -> Wor
     [present] sharers n  ->  none, sharers n - 1; with none left and no shared object, the frame is free
     """
     space.family.changes += 1
-    work, tables = Work(), walked_tables(kernel, space)
+    work = Work()
     for vma in space.overlapping(first, end):
         work += drop_entries(kernel, space, vma, max(first, vma.first), min(end, vma.end))
         work += _cut(kernel, space, vma, first, end)
-    kernel.passes.prune(space.page_table, first, end - 1, *space.gap(first, end))
-    return work + Work(table_frees=tables - walked_tables(kernel, space))
-
-
-def walked_tables(kernel: KernelState, space: AddressSpace) -> int:
-    """Return all table pages but those that `space` keeps for the split of large leafs."""
-    return kernel.frames.table_pages - space.page_table.deposits
+    table_frees = kernel.passes.prune(space.page_table, first, end - 1, *space.gap(first, end))
+    return work + Work(table_frees=table_frees)
 
 
 def drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: int) -> Work:

@@ -46,7 +46,6 @@ def missing(
     for order in vma.orders:
         if _fits(kernel, space, vma, vpn, order) and kernel.frames.has_room({1: tables, 1 << order: 1}):
             work = filled(kernel.geometry.page_bytes << order) + tables_work(table.grow(1, here))
-            work += Work(filled_parts=(1 << order) - 1)
             return take(kernel, "zero_fill", work, vma, vpn, order=order)
     return None
 

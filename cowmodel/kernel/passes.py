@@ -20,13 +20,13 @@ from cowmodel.hardware.paging import (
     FRAME_SHIFT,
     LARGE,
     ORDER_MASK,
-    ORDER_SHIFT,
     PRESENT,
     WRITE,
     Numbers,
     Words,
     frame_of,
     leaf_bits,
+    order_of,
     with_frame,
     write_protect,
 )
@@ -86,17 +86,18 @@ class Chain:
     def __init__(self) -> None:
         self._last, self.jumps, self.parts, self.joined = -1, 0, 0, 0
 
-    def add(self, block: Block) -> None:
-        """Look along a block, which comes after the ones before."""
-        words = block.entries[block.owned]
+    def add(self, words: Words) -> None:
+        """Look along entries that map frames, which come after the ones before."""
         if not len(words):
             return
         pfns = frame_of(words)
         follows = np.diff(pfns, prepend=self._last) == 1
         self._last = int(pfns[-1])
         self.jumps += len(words) - int(np.count_nonzero(follows))
-        orders = (words & np.uint64(ORDER_MASK)) >> np.uint64(ORDER_SHIFT)
-        heads = pfns >> orders.astype(np.int64) << orders.astype(np.int64)
+        if not np.bitwise_or.reduce(words) & np.uint64(ORDER_MASK):
+            return
+        orders = order_of(words)
+        heads = pfns >> orders << orders
         self.parts += int(np.count_nonzero(orders))
         self.joined += int(np.count_nonzero(follows & (orders > 0) & (pfns > heads)))
 
@@ -121,7 +122,7 @@ class Passes:
         """Return how many pages of the run n entries map in all, int64[most + 1]; n is no larger."""
         counts, leaf = np.zeros(most + 1, np.int64), self._arena.geometry.leaf_pages(run.level)
         for block in table.blocks(run):
-            single, parts = block.entries[block.owned & ~block.parts], block.entries[block.parts]
+            single, parts = _kinds(block.entries[block.owned])
             sharers = self._frames.sharers[frame_of(single)]
             counts += leaf * np.bincount(sharers, minlength=most + 1)
             counts += np.bincount(self._folios.sharers(pages_of(parts, leaf)), minlength=most + 1)
@@ -143,9 +144,10 @@ class Passes:
         """
         entries, writable, chain = 0, 0, Chain()
         for block in parent.blocks(run):
-            self._map(child, block)
-            writable += int(np.count_nonzero(block.entries & np.uint64(WRITE)))
-            chain.add(block)
+            owned = block.entries[block.owned]
+            self._map(child, owned)
+            chain.add(owned)
+            writable += int(np.count_nonzero(owned & np.uint64(WRITE)))
             protected = write_protect(block.entries) & _NOT_EXCLUSIVE  # nothing is dirty that is not writable
             self._arena.rows[block.rows] ^= block.entries ^ protected
             entries += self._put(child, run, block, protected)
@@ -155,7 +157,7 @@ class Passes:
         """Let the child map what the parent does, with the same rights; return the entries that it got."""
         entries = 0
         for block in parent.blocks(run):
-            self._map(child, block)
+            self._map(child, block.entries[block.owned])
             entries += self._put(child, run, block, block.entries)
         return entries
 
@@ -173,7 +175,7 @@ class Passes:
             new = self._frames.allocate(int(np.count_nonzero(own)), leaf)
             order = block.entries[own] & np.uint64(ORDER_MASK if run.level > 1 else 0)
             block.entries[own] = with_frame(new, leaf_bits(run.level, write=True)) | order
-            self._map(child, block)
+            self._map(child, block.entries[block.owned])
             entries += self._put(child, run, block, block.entries)
             copied += len(new)
         return entries, copied
@@ -205,11 +207,11 @@ class Passes:
         entries, frees, leaf, chain = 0, 0, self._arena.geometry.leaf_pages(run.level), Chain()
         for block in table.blocks(run):
             self._arena.rows[block.rows] ^= block.entries
-            chain.add(block)
+            single, parts = _kinds(owned := block.entries[block.owned])
+            chain.add(owned)
             entries += int(np.count_nonzero(block.entries))
-            pfns = frame_of(block.entries[block.owned & ~block.parts])
-            frees += self._frames.drop(pfns, leaf)
-            frees += self._folios.remove(block.entries[block.parts], table.root)
+            pfns = frame_of(single)
+            frees += self._frames.drop(pfns, leaf) + self._folios.remove(parts, table.root)
             if tell:
                 at, index = np.nonzero(block.owned)
                 tell(block.firsts[at] + index * leaf, pfns)
@@ -217,14 +219,15 @@ class Passes:
                 table.deposit(-int(np.count_nonzero(block.entries)))
         return Dropped(entries, frees, chain.jumps, chain.joined)
 
-    def prune(self, table: PageTable, first: int, last: int, floor: int, ceiling: int) -> None:
-        """Free the tables over first..last that lie inside floor..ceiling, where nothing is mapped."""
-        table.prune(first, last, floor, ceiling)
+    def prune(self, table: PageTable, first: int, last: int, floor: int, ceiling: int) -> int:
+        """Free the tables over first..last in floor..ceiling, where nothing is mapped; return how many."""
+        return table.prune(first, last, floor, ceiling)
 
-    def _map(self, child: PageTable, block: Block) -> None:
-        """Count the sharers that the entries of `block` will be in the child."""
-        self._frames.share(frame_of(block.entries[block.owned & ~block.parts]))
-        self._folios.add(block.entries[block.parts], child.root)
+    def _map(self, child: PageTable, owned: Words) -> None:
+        """Count the sharers that entries which map frames will be in the child."""
+        single, parts = _kinds(owned)
+        self._frames.share(frame_of(single))
+        self._folios.add(parts, child.root)
 
     def _put(self, child: PageTable, run: Run, block: Block, entries: Words) -> int:
         """Put entries, as not accessed yet, where `block` is in the child's table; return how many."""
@@ -234,6 +237,14 @@ class Passes:
         if run.folios and run.level > 1:
             child.deposit(count)
         return count
+
+
+def _kinds(owned: Words) -> tuple[Words, Words]:
+    """Return of entries that map frames those of single frames or hugetlb pages, and those of folios."""
+    if not np.bitwise_or.reduce(owned) & np.uint64(ORDER_MASK):  # most often, and quick to see
+        return owned, owned[:0]
+    parts = owned & np.uint64(ORDER_MASK) != 0
+    return owned[~parts], owned[parts]
 
 
 def pages_of(words: Words, leaf: int) -> Words:

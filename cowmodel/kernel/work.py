@@ -65,7 +65,7 @@ class Work(NamedTuple):
     protections : int
         Entries made read-only by fork.
     entry_jumps : int
-        Entries copied by fork whose frame does not follow that of the entry before.
+        Entries of level 1 shared by fork whose frame does not follow that of the entry before.
     pte_tables, pmd_tables, pud_tables, p4d_tables, pgd_tables : int
         Table pages allocated at level 1 to 4; roots.
     deposits : int
@@ -78,7 +78,7 @@ class Work(NamedTuple):
     drop_jumps : int
         Entries of level 1 taken out whose frame does not follow that of the entry before.
     table_frees : int
-        Table pages of any level given back.
+        Table pages below the root given back, other than those kept for splits, which go with their leafs.
     frees, freed_bytes : int
         Leafs, or folios, given back to the frame allocator; their size.
     switches : int
@@ -162,6 +162,8 @@ class Work(NamedTuple):
 NOTHING = Work()
 _UNDER_LOCK = dict.fromkeys(
     (
+        "mapped_around",
+        "filled_parts",
         "flips",
         "releases",
         "searches",

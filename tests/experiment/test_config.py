@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cowmodel import catalog
+from cowmodel.cost.preset import load_preset
 from cowmodel.errors import ConfigError
 from cowmodel.experiment.config import load
 from cowmodel.experiment.document import document, parse_settings
 from cowmodel.experiment.run import build, simulate
+from cowmodel.kernel.state import CACHE_BYTES
 
 Edit = Callable[[Path, str, str], None]
 
@@ -51,7 +54,8 @@ def test_a_misspelled_key_gets_a_suggestion_and_the_right_one_is_missing(config:
     assert complaints(config) == [
         "configs/tree.toml: machine.memory: missing; expected a size such as '4 KiB': physical memory",
         "configs/tree.toml: machine.memry: unknown key: no 'memry' among paging, memory, cores, "
-        "quantum, costs, engine, tlb, page_table_locks, mmap_locks, bandwidth; did you mean 'memory'?",
+        "quantum, costs, engine, tlb, page_table_locks, mmap_locks, bandwidth, cache, contiguity, unbacked, "
+        "without; did you mean 'memory'?",
     ]
 
 
@@ -66,6 +70,65 @@ def test_a_tlb_is_true_or_false(config: Path) -> None:
     assert complaints(config, "machine.tlb=2") == [
         "configs/tree.toml with --set machine.tlb=2: machine.tlb: expected true or false, got 2"
     ]
+
+
+# ---------------------------------------------------------------- what memory and prices are like
+def test_without_a_word_memory_is_new_and_backed_and_all_prices_count(config: Path) -> None:
+    machine = build(load(config))
+
+    assert machine.kernel.cache_bytes == CACHE_BYTES
+    assert machine.kernel.frames.allocate(100).tolist() == list(range(1, 101))
+    assert machine.costs.unbacked == 0
+    assert machine.costs.prices == load_preset(catalog.COSTS["epyc7302p-linux5.6"]).prices
+
+
+def test_the_state_of_memory_and_the_prices_to_do_without_are_those_of_the_file(
+    config: Path, edit: Edit
+) -> None:
+    keys = 'cache = "2 MiB"\ncontiguity = 0.5\nunbacked = 0.25\nwithout = ["flips", "traps"]'
+    edit(config, 'engine = "reference"', f'engine = "reference"\n{keys}')
+
+    machine = build(load(config))
+
+    assert machine.kernel.cache_bytes == 2 << 20
+    pfns = machine.kernel.frames.allocate(8000)  # of 16,383
+    assert np.mean(np.diff(pfns) == 1) == pytest.approx(0.5, abs=0.05)
+    assert machine.costs.unbacked == 0.25
+    assert [field for field in ("flips", "traps") if machine.costs.prices[field].value_ps] == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("cache=-1 MiB", "cache: expected a size of at least 0, got '-1 MiB'"),
+        ("cache=5", "cache: expected a size such as '4 KiB', got 5; add the unit, in quotes: '5 B'"),
+        ("contiguity=1.5", "contiguity: expected a fraction between 0 and 1, got 1.5"),
+        ("contiguity=much", "contiguity: expected a fraction between 0 and 1, got 'much'"),
+        ("unbacked=-0.1", "unbacked: expected a fraction between 0 and 1, got -0.1"),
+        ("without=hits", "without: expected a list in brackets, got 'hits'"),
+        ("without=[3]", "without.0: expected a price of a preset, got 3; write it as text in quotes"),
+    ],
+)
+def test_a_wrong_state_of_memory_or_list_of_prices_is_named(config: Path, setting: str, said: str) -> None:
+    assert complaints(config, f"machine.{setting}") == [
+        f"configs/tree.toml with --set machine.{setting}: machine.{said}"
+    ]
+
+
+def test_a_price_to_do_without_that_is_none_gets_a_suggestion(config: Path) -> None:
+    (line,) = complaints(config, 'machine.without=["flip"]')
+    assert ": machine.without.0: no 'flip' among hits, traps, " in line
+    assert line.endswith("did you mean 'flips'?")
+
+
+def test_a_run_without_a_price_takes_less_time_and_counts_the_same(config: Path) -> None:
+    usual, without = (
+        simulate(load(config, settings), 0).summary for settings in ([], ['machine.without=["traps"]'])
+    )
+
+    assert without["faults"] == usual["faults"]
+    assert without["work"]["traps"] == usual["work"]["traps"]
+    assert without["simulated_ms"] < usual["simulated_ms"]
 
 
 def test_a_summary_counts_and_prices_translations_only_with_a_tlb(config: Path) -> None:

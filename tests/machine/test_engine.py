@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from cowmodel.catalog import ENGINES
+from cowmodel.catalog import ENGINES, PAGINGS, POLICIES
 from cowmodel.engine.burst import Burst, Completion, Engine, FaultRow
 from cowmodel.engine.contention import Contention
 from cowmodel.errors import ConfigError, SegmentationFault
@@ -290,3 +290,104 @@ def test_a_burst_of_the_wrong_form_is_refused(vpns: np.ndarray, written: np.ndar
         Burst(process, vpns, written)
 
     assert str(caught.value) == f"burst: expected pages and bytes written, both int64[n], got {kinds}"
+
+
+# ------------------------------------------------------------------------ out of the cache
+NEW, OLD, AWAY = 20, 50, 3
+IN_MEMORY = prices(hits=HIT, traps=TRAP, cold_frames=NEW, cold_records=OLD, far_records=AWAY)
+
+
+@pytest.fixture(params=list(ENGINES))
+def small(request: pytest.FixtureRequest) -> Bench:
+    """Return a bench whose cache holds 32 pages."""
+    maker: EngineMaker = ENGINES[request.param]
+    kernel = Kernel(PAGINGS["x86-64"], 400 * PAGE, POLICIES["cow-flip"](), cache_bytes=32 * PAGE)
+    witness = Witness()
+    engine = maker(kernel, IN_MEMORY.cost_ps, witness, Contention(page_table_locks=False))
+    return Bench(kernel, engine, witness.seen)
+
+
+def more_ps(bench: Bench, core: int = 0) -> list[int]:
+    """Return what each fault of a core cost more than a trap."""
+    return [row.cost_ps - TRAP for row in bench.seen if row.core == core]
+
+
+def child_of(bench: Bench, pages: int) -> Process:
+    """Return the child of a process that has written so many pages."""
+    return bench.kernel.fork(bench.process(pages, populated=True))[0]
+
+
+@pytest.mark.parametrize(("pages", "more"), [(32, 0), (33, NEW)])
+def test_new_frames_are_cold_where_more_is_mapped_than_the_cache_holds(small: Bench, pages: int, more: int):
+    process = small.process(pages)
+
+    small.engine.start(0, burst(process, 31, 23, 9, 18), 0, FOREVER)
+    small.advance()
+
+    assert more_ps(small) == [more] * 4
+
+
+@pytest.mark.parametrize(("pages", "more"), [(32, 0), (33, NEW + OLD)])
+def test_copies_look_at_a_frame_that_is_cold_in_large_memory_and_far_if_the_fault_before_was(
+    small: Bench, pages: int, more: int
+):
+    child = child_of(small, pages)
+
+    small.engine.start(0, burst(child, 31, 23, 9, 18), 0, FOREVER)
+    small.advance()
+
+    assert more_ps(small) == [more + AWAY, more, more + AWAY, more + AWAY]
+
+
+def test_a_fault_is_near_or_far_from_the_last_of_its_core_in_whatever_burst_that_was(small: Bench):
+    mine, yours = child_of(small, 32), child_of(small, 32)
+    small.engine.start(0, burst(mine, 30), 0, FOREVER)
+    small.engine.start(1, burst(yours, 8), 0, FOREVER)
+    small.advance()
+
+    small.engine.start(0, burst(mine, 8), 5000, FOREVER)
+    small.engine.start(1, burst(yours, 16), 5000, FOREVER)
+    small.advance()
+
+    assert (more_ps(small, 0), more_ps(small, 1)) == ([AWAY, AWAY], [0, 0])  # a core begins near page 8
+
+
+def test_an_access_without_a_fault_takes_no_part_in_that(small: Bench):
+    child, vpns = child_of(small, 32), np.array([10, 31, 11])
+
+    small.engine.start(0, Burst(child, vpns, np.array([1, 0, 1])), 0, FOREVER)
+    small.advance()
+
+    assert more_ps(small) == [AWAY, 0]
+
+
+def test_rare_faults_are_like_others_in_what_they_find_and_where_they_leave_the_core(small: Bench):
+    process = small.process(60, populated=True)
+    child, _ = small.kernel.fork(process)
+    shared, _ = small.kernel.mmap(child, 4 * PAGE, at_page=100, shared=True)
+    bursts = [(child, [30, 31]), (process, [30, 50]), (child, [shared.first]), (process, [3])]
+
+    for number, (who, pages) in enumerate(bursts):
+        small.engine.start(0, burst(who, *pages), 5000 * number, FOREVER)
+        small.advance()
+
+    assert [(row.kind, row.cost_ps - TRAP) for row in small.seen] == [
+        ("cow_copy", NEW + OLD + AWAY),
+        ("cow_copy", NEW + OLD),
+        ("cow_reuse", OLD),
+        ("cow_copy", NEW + OLD + AWAY),
+        ("shared_map", NEW),
+        ("cow_copy", NEW + OLD + AWAY),
+    ]
+
+
+def test_memory_that_is_mapped_between_two_bursts_may_make_all_of_it_cold(small: Bench):
+    process = small.process(32)
+    small.engine.start(0, burst(process, 20), 0, FOREVER)
+    small.advance()
+
+    small.kernel.mmap(process, PAGE, at_page=64)
+    small.engine.start(0, burst(process, 5), 5000, FOREVER)
+    small.advance()
+
+    assert more_ps(small) == [0, NEW]

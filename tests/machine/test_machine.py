@@ -72,6 +72,29 @@ def test_a_fork_takes_longer_by_each_entry(pages: int):
     assert fork.cost_ps == 700 + 30 * pages
 
 
+def test_a_fork_costs_more_unless_another_was_made_within_10_ms_before():
+    def main(program: Program) -> Activity:
+        for pause_ps in (0, 10**10 - 700, 10**10 - 700 + 1, 10**12):
+            yield from program.fork(idle)
+            yield from program.think(pause_ps)
+        yield from program.fork(idle)
+
+    machine = run(bench(prices(forks=700, cold_forks=50), cores=6), main)
+
+    forks = [row.cost_ps for row in machine.records.actions if row.action == "fork"]
+    assert forks == [750, 700, 700, 750, 750]
+    assert machine.records.action_work.cold_forks == 3
+
+
+def test_a_spawn_is_no_fork_and_is_never_cold():
+    def main(program: Program) -> Activity:
+        yield from program.spawn(idle)
+
+    machine = run(bench(prices(spawns=700, cold_forks=50), cores=2), main)
+
+    assert machine.records.action_work.cold_forks == 0
+
+
 def test_fork_returns_the_program_of_the_child():
     def write(diary: Diary) -> Main:
         def main(program: Program) -> Activity:

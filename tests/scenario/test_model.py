@@ -1,5 +1,6 @@
 """Scenarios on the model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,20 @@ def test_policy_and_costs_are_those_that_are_set():
     assert other["ns"] != rows(START)[-1]["ns"]
 
 
+@pytest.mark.parametrize(("settings", "jumps"), [({}, [1]), ({"machine.contiguity": "0"}, range(60, 65))])
+def test_a_fork_finds_frames_in_order_unless_memory_was_used_before(
+    settings: dict[str, str], jumps: Sequence[int]
+):
+    scenario = parse(START + "fork P0 P1")
+    stage = ModelStage(scenario, setup(settings))
+
+    list(play(scenario, stage))
+
+    (work,) = stage.works
+    assert work.entry_jumps in jumps
+    assert (work.pte_entries, work.protections) == (64, 64)
+
+
 def test_a_file_mapped_beyond_its_end_is_refused():
     with pytest.raises(
         SimulationError, match=r"scenario:2: map file .* at most the 16 pages of the file, got 17"
@@ -198,6 +213,8 @@ def test_pages_that_may_be_freed_are_not_dirty_until_they_are_written_again():
         ({"policy.cpy": "cow"}, "--set policy.cpy: no 'policy.cpy' among"),
         ({"machine.paging": "arm64-16k"}, "expected base pages of 4 KiB"),
         ({"machine.costs": "none"}, "--set machine.costs: no 'none' among"),
+        ({"machine.contiguity": "2"}, "machine.contiguity: expected a fraction between 0 and 1, got '2'"),
+        ({"machine.contiguity": "much"}, "machine.contiguity: expected a fraction .*, got 'much'"),
     ],
 )
 def test_a_setting_that_is_wrong_is_told(settings: dict[str, str], message: str):

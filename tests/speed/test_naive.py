@@ -1,5 +1,7 @@
 """The naive script does the same work as the model: the same copies and flips, page by page."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,9 @@ def test_strangers_fault_in_neither():
 def test_a_forked_child_copies_all_and_its_parent_then_flips_all():
     span = fork_and_write("reference", PAGES * PAGE_BYTES, permutations(2, PAGES))
 
-    counts = {fault.kind: count for fault, count in span.machine.records.fault_counts.items()}
+    counts = Counter[str]()  # near and far ones together
+    for fault, count in span.machine.records.fault_counts.items():
+        counts[fault.kind] += count
     assert counts == {"cow_copy": PAGES, "cow_reuse": PAGES}
 
 

@@ -31,7 +31,9 @@ ROUND = CostModel(  # prices of few digits, so that many things happen at the sa
     "round",
     "none",
     {field: Price(value, "assumed") for field, value in Work()._asdict().items()}
-    | {name: Price(100, "assumed") for name in ("hits", "forks", "exits", "walk_loads")}
+    | {name: Price(100, "assumed") for name in ("hits", "forks", "exits", "walk_loads", "cold_frames")}
+    | {name: Price(100, "assumed") for name in ("cold_records", "filled_parts", "releases", "cold_forks")}
+    | {name: Price(100, "assumed") for name in ("far_records", "mapped_around", "insertions", "notices")}
     | {name: Price(200, "assumed") for name in ("traps", "switches", "waits", "tlb_hits")},
 )
 
@@ -44,6 +46,8 @@ TLBS = (
         (Cache(4, 4), Cache(1, 1), Cache(1, 1)), (Cache(4, 1), Cache(1, 1)), upper=Cache(2, 2), asids=1
     ),
 )
+
+CACHES = (32 << 20, 100 << 10, 0)  # over what most map; among what they map; under it
 
 
 def world(seed: int, engine: str) -> Machine:
@@ -61,7 +65,9 @@ def world(seed: int, engine: str) -> Machine:
         if rng.random() < 0.4
         else None,
     )
-    kernel = Kernel(paging, 1 << 29, policy)
+    kernel = Kernel(paging, 1 << 29, policy, cache_bytes=CACHES[seed // 2 % len(CACHES)])
+    if seed % 5 == 0:
+        kernel.frames.age(0.5)
     for disk in (False, True) if seed % 3 == 0 else ():
         kernel.open(40 << 12, disk)
     tlb = TLBS[seed // 4 % len(TLBS)] if seed % 4 == 0 else None

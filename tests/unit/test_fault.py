@@ -19,7 +19,7 @@ NONE, ZERO, MINE, OURS = "none", "[present, special]", "[present, write] sharers
 LEFT = "[present] sharers 1"
 
 policies = pytest.mark.parametrize("policy", ["eager", "cow", "cow-flip", "cow-eager-flip"])
-COPIED = Work(hits=1, traps=1, allocations=1, invalidations=1, copied_bytes=PAGE)
+COPIED = Work(hits=1, traps=1, allocations=1, invalidations=1, copied_bytes=PAGE, releases=1)
 FLIPPED = Work(hits=1, traps=1, flips=1)
 
 
@@ -128,7 +128,7 @@ def test_without_a_flip_the_last_sharer_copies_too_and_frees_its_old_frame():
 
     work = kernel.write(parent, heap.first)
 
-    assert work == COPIED + Work(frees=1)
+    assert work == COPIED + Work(frees=1, freed_bytes=PAGE)
     assert (frames(kernel, parent, heap), frames(kernel, child, heap)) == ([4, 2], [3, 2])
     assert kernel.frames.sharers.tolist() == [0, 0, 2, 1, 1] + [0] * 20
     assert kernel.frames.used == used
@@ -383,7 +383,7 @@ def test_one_byte_written_to_a_shared_huge_page_copies_all_of_it():
     fault = kernel.fault(child, heap.first + 6, write=True)
 
     assert fault.kind == "htlb_copy"
-    assert fault.work == Work(traps=1, allocations=1, invalidations=1, copied_bytes=4 * PAGE)
+    assert fault.work == Work(traps=1, allocations=1, invalidations=1, copied_bytes=4 * PAGE, releases=1)
     assert picture(kernel, child, heap) == [OURS, MINE]
     assert picture(kernel, parent, heap) == [OURS, LEFT]
 

@@ -232,3 +232,40 @@ def test_the_peak_is_the_most_of_data_and_tables_together():
     table.allocate(4)
 
     assert (table.peak, table.peak_tables) == (5, 3)
+
+
+# --------------------------------------------------------------- used before
+def aged(total: int, contiguity: float) -> FrameTable:
+    table = FrameTable(total)
+    table.age(contiguity)
+    return table
+
+
+@pytest.mark.parametrize("contiguity", [0.0, 0.3, 0.9, 1.0])
+def test_frames_used_before_are_handed_out_with_about_as_many_neighbours_as_asked(contiguity: float):
+    pfns = aged(100_000, contiguity).allocate(50_000)
+
+    assert np.mean(np.diff(pfns) == 1) == pytest.approx(contiguity, abs=0.01)
+
+
+@pytest.mark.parametrize("contiguity", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("total", [1, 2, 1001])
+def test_frames_used_before_are_half_of_all_and_each_is_handed_out_once(total: int, contiguity: float):
+    pfns = aged(total, contiguity).allocate(total)
+
+    assert sorted(pfns[: total // 2]) == list(range(1, total // 2 + 1))
+    assert pfns[total // 2 :].tolist() == list(range(total // 2 + 1, total + 1))
+
+
+def test_memory_ages_the_same_way_each_time():
+    assert aged(1000, 0.5).allocate(1000).tolist() == aged(1000, 0.5).allocate(1000).tolist()
+
+
+def test_old_memory_takes_no_more_room_and_leaves_the_other_half_to_large_leafs():
+    table = aged(63, 0.0)
+
+    assert (table.used, table.free, table.peak) == (0, 63, 0)
+    assert table.has_room({4: 8})
+    assert not table.has_room({4: 9})
+    assert table.has_room({1: 31, 4: 8})
+    assert table.allocate(8, 4).tolist() == list(range(60, 28, -4))

@@ -143,7 +143,7 @@ def test_the_owner_takes_the_page_from_its_child_and_flips():
 
     fault = kernel.fault(parent, heap.first, write=True)
 
-    assert (fault.kind, fault.work) == ("htlb_reuse", Work(traps=1, flips=1, drops=1, invalidations=1))
+    assert (fault.kind, fault.work) == ("htlb_reuse", Work(traps=1, flips=1, large_drops=1, invalidations=1))
     assert picture(kernel, parent, heap) == [MINE, OURS]
     assert picture(kernel, child, heap) == [NONE, OURS]
     assert frames(kernel, parent, heap) == before

@@ -48,7 +48,8 @@ def test_a_first_write_fills_a_huge_page_in_one_fault_and_keeps_a_table_for_its_
 
     work = kernel.write(parent, heap.first + 1)
 
-    assert (work.traps, work.allocations, work.zeroed_bytes, work.pte_tables) == (1, 1, 4 * PAGE, 1)
+    assert (work.traps, work.allocations, work.zeroed_bytes) == (1, 1, 4 * PAGE)
+    assert (work.pte_tables, work.deposits) == (0, 1)
     assert leafs(kernel, parent, heap) == [2, 2, 2, 2, 0, 0, 0, 0]
     assert (parent.memory.page_table.tables, parent.memory.page_table.deposits) == ([0, 1, 1, 1], 1)
     assert kinds(parent) == {"thp_fill": 1}
@@ -104,7 +105,7 @@ def test_fork_shares_a_huge_page_by_one_entry_and_gives_the_child_a_table_for_it
 
     child, work = kernel.fork(parent)
 
-    assert (work.pmd_entries, work.pte_entries, work.pte_tables) == (2, 0, 2)
+    assert (work.pmd_entries, work.pte_entries, work.pte_tables, work.deposits) == (2, 0, 0, 2)
     assert child.memory.page_table.tables == parent.memory.page_table.tables
     assert kernel.frames.used == 8
 

@@ -26,7 +26,8 @@ def test_unmapping_all_of_a_mapping_frees_its_frames_and_its_tables():
 
     work = kernel.munmap(parent, heap)
 
-    assert work == Work(mappings=1, invalidations=6, drops=6, frees=6)
+    gone = Work(drops=6, drop_jumps=1, table_frees=3, frees=6, freed_bytes=6 * PAGE)
+    assert work == Work(mappings=1, invalidations=6) + gone
     assert (parent.memory.vmas, parent.memory.page_table.tables) == ([], [0, 0, 0, 1])
     assert (kernel.frames.used, kernel.frames.table_pages) == (0, 1)
     assert not kernel.frames.sharers.any()
@@ -152,7 +153,7 @@ def test_unmapping_a_page_that_another_process_shares_frees_no_frame(policy: str
 
     work = kernel.munmap(child, parts(child)[0], 1, 2)
 
-    assert work == Work(mappings=1, invalidations=2, drops=2)
+    assert work == Work(mappings=1, invalidations=2, drops=2, drop_jumps=1)
     assert picture(kernel, parent, heap) == [OURS, LEFT, LEFT]
     assert kernel.frames.used == 3
 
@@ -163,7 +164,7 @@ def test_the_last_sharer_of_what_is_unmapped_is_flipped_at_once_where_the_kernel
 
     work = kernel.munmap(child, parts(child)[0], 1, 2)
 
-    assert work == Work(mappings=1, invalidations=2, drops=2, searches=2, flips=2)
+    assert work == Work(mappings=1, invalidations=2, drops=2, drop_jumps=1, searches=2, flips=2)
     assert picture(kernel, parent, heap) == [OURS, MINE, MINE]
 
 
@@ -209,7 +210,7 @@ def test_huge_pages_are_unmapped_one_by_one():
 
     work = kernel.munmap(parent, heap, 4, 4)
 
-    assert (work.drops, work.frees) == (1, 1)
+    assert (work.drops, work.large_drops, work.frees, work.freed_bytes) == (0, 1, 1, 0)
     assert runs(parent) == [(0, 4), (8, 4)]
     assert [picture(kernel, parent, part) for part in parts(parent)] == [[MINE]] * 2
     assert kernel.frames.used == 8
@@ -257,7 +258,7 @@ def test_exit_gives_back_all_frames_and_all_tables():
 
     work = kernel.exit(parent)
 
-    assert work == Work(exits=1, drops=6, frees=6)
+    assert work == Work(exits=1, drops=6, drop_jumps=1, table_frees=3, frees=6, freed_bytes=6 * PAGE)
     assert (kernel.frames.free, kernel.frames.table_pages) == (24, 0)
     assert not kernel.arena.flat.any()
 
@@ -269,7 +270,7 @@ def test_exit_frees_only_what_nobody_else_maps():
 
     work = kernel.exit(child)
 
-    assert work == Work(exits=1, drops=3, frees=1)
+    assert work == Work(exits=1, drops=3, drop_jumps=2, table_frees=2, frees=1, freed_bytes=PAGE)
     assert picture(kernel, parent, heap) == [LEFT] * 3
 
 
@@ -280,7 +281,8 @@ def test_at_exit_the_kernel_flips_what_it_finds_to_have_one_sharer_left():
 
     work = kernel.exit(child)
 
-    assert work == Work(exits=1, drops=3, frees=1, searches=2, flips=2)
+    gone = Work(drops=3, drop_jumps=2, table_frees=2, frees=1, freed_bytes=PAGE)
+    assert work == Work(exits=1, searches=2, flips=2) + gone
     assert picture(kernel, parent, heap) == [MINE] * 3
 
 

@@ -1,6 +1,7 @@
 """Workloads on small machines, with a journal of what they access."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from cowmodel.catalog import COSTS, PAGINGS, POLICIES, WORKLOADS
@@ -57,10 +58,11 @@ def play(
     cores: int = 2,
     sample_ps: int = 0,
     memory_bytes: int = 64 << 20,
+    without: Iterable[str] = (),
 ) -> Play:
-    """Let a workload run to its end."""
+    """Let a workload run to its end, and some prices be nothing."""
     kernel = Kernel(PAGINGS["x86-64"], memory_bytes, POLICIES[policy]())
-    costs = load_preset(COSTS["vm-linux6.18"])
+    costs = load_preset(COSTS["vm-linux6.18"]).adapted(without)
     machine = Machine(kernel, costs, Journal, cores, sample_ps=sample_ps)
     streams = Streams(seed, replication)
     start(machine, lambda program: played.main(program, streams))

@@ -117,10 +117,12 @@ def test_redis_flips_what_its_child_wrote_too_or_has_left():
     late = int((trace.process[end.at_record :] == 0).sum())
     both = set(trace.page[trace.process == 0].tolist()) & set(trace.page[trace.process == 1].tolist())
 
-    flips = faulted(REDIS, "cow-flip", "cow_reuse")
+    flips, copies = (faulted(REDIS, "cow-flip", kind) for kind in ("cow_reuse", "cow_copy"))
 
+    at_once = sum((0, page) in copies and (1, page) in copies for page in both)  # then both copy
     assert (late, len(both)) == (1305, 41)
-    assert flips.total() == 1305 + 41 - 2  # two are written by both at once, and both copy
+    assert at_once <= 3
+    assert flips.total() == 1305 + 41 - at_once
 
 
 def test_redis_without_a_flip_copies_all_of_them():
