@@ -16,6 +16,7 @@ from cowmodel.workload.fork_tree import ForkTree
 from cowmodel.workload.locality import LOCALITIES
 from cowmodel.workload.prefork_server import PreforkServer
 from cowmodel.workload.replay import Replay
+from cowmodel.workload.request_server import RequestServer
 from cowmodel.workload.snapshot_server import SnapshotServer
 from cowmodel.workload.workload import Workload
 
@@ -30,6 +31,7 @@ POLICIES: dict[str, type[CopyPolicy]] = {
 
 WORKLOADS: dict[str, type[Workload]] = {
     "snapshot-server": SnapshotServer,
+    "request-server": RequestServer,
     "prefork-server": PreforkServer,
     "fork-tree": ForkTree,
     "fork-exec": ForkExec,

@@ -216,7 +216,7 @@ class Machine:
             If the clock could pass its end, were every access the dearest fault.
         """
         first = self.now if burst.earliest_ps is None else max(self.now, *burst.earliest_ps[-1:].tolist())
-        self._check_clock(first + len(burst.pages) * self._dearest_ps)
+        self._check_clock(first + burst.busy_ps + len(burst.pages) * self._dearest_ps)
         self._bursts[core], self._slice_ends[core] = self.environment.event(), slice_end_ps
         self.engine.start(core, burst, self.now, slice_end_ps if self._queue else NEVER_PS)
         return self._bursts[core]

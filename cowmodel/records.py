@@ -2,6 +2,7 @@
 
 faults    every page fault, if the run records them     actions   every verb that an activity called
 samples   memory of each process, now and then          memory    the machine's frames at the same times
+requests  what a server answered, if there is one
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from cowmodel.engine.burst import FaultRow
+from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.accounting import Usage
 from cowmodel.kernel.fault import Fault
 from cowmodel.kernel.work import NOTHING
@@ -64,6 +66,10 @@ class MemoryRow(NamedTuple):
     written_bytes: int
 
 
+REQUEST = ("thread", "arrival_ps", "start_ps", "end_ps")
+"""A request: the thread of the server that answered it; when it came, was begun, and was over."""
+
+
 class Records:
     """The tables of one run, in order of time.
 
@@ -95,6 +101,7 @@ class Records:
         self.action_work = NOTHING
         self.samples: list[tuple[int, Usage]] = []
         self.memory: list[MemoryRow] = []
+        self._request_batches = [(np.zeros(0, np.int64),) * len(REQUEST)]
 
     def fault(self, row: FaultRow, fault: Fault) -> None:
         """Take note of one fault."""
@@ -108,6 +115,16 @@ class Records:
         if self.keeps_rows:
             self._settle()
             self._fault_batches.append(columns())
+
+    def requests(self, thread: int, arrival_ps: Numbers, start_ps: Numbers, end_ps: Numbers) -> None:
+        """Take note of requests that a thread has answered."""
+        self._request_batches.append((np.full(len(end_ps), thread), arrival_ps, start_ps, end_ps))
+
+    def request_columns(self) -> dict[str, Numbers]:
+        """Return the columns of `REQUEST`, int64[n] each, in order of arrival, then of thread."""
+        columns = [np.concatenate(column) for column in zip(*self._request_batches, strict=True)]
+        order = np.lexsort(columns[:2])
+        return {name: column[order] for name, column in zip(REQUEST, columns, strict=True)}
 
     def fault_table(self) -> "pd.DataFrame":
         """Return a row a fault; none unless they are kept."""

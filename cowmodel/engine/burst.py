@@ -26,6 +26,30 @@ NEVER_PS = 1 << 61  # compiled code orders by twice the time
 LAST_PS = NEVER_PS >> 1  # 13 days: where clocks end
 
 
+class Service(NamedTuple):
+    """What accesses take of their processor besides, and when they were made.
+
+    What an access takes besides comes when it has been made, and no time slice ends within. An access began
+    when it was first tried, a fault included, and was over when that processor time was.
+
+    Attributes
+    ----------
+    busy_ps : int64[n]
+        Processor time that each takes besides; given.
+    began_ps, ended_ps : int64[n]
+        When each that was made began, and was over; filled in.
+    """
+
+    busy_ps: Numbers
+    began_ps: Numbers
+    ended_ps: Numbers
+
+    @classmethod
+    def of(cls, busy_ps: Numbers) -> "Service":
+        """Return one of which nothing has been made."""
+        return cls(busy_ps, np.full(len(busy_ps), -1), np.full(len(busy_ps), -1))
+
+
 @dataclass(eq=False)
 class Burst:
     """Accesses that one process makes one after the other, each as soon as it can and its time has come.
@@ -42,6 +66,8 @@ class Burst:
     first : int
     reach : (int, int), optional
         Two of `pages`, or beyond, between which all are; by default the least and the greatest.
+    service : Service, optional
+        Processor time besides, and when each began and was over; nothing of that by default.
 
     Attributes
     ----------
@@ -57,6 +83,7 @@ class Burst:
     earliest_ps: Numbers | None = None
     first: int = 0
     reach: tuple[int, int] | None = None
+    service: Service | None = None
     done: int = field(init=False, default=0)
     signal: Signal | None = field(init=False, default=None)
 
@@ -80,8 +107,21 @@ class Burst:
             )
         if times is not None and len(times) and (np.diff(times) < 0).any():
             raise ConfigError("burst: expected times that rise, each no earlier than the one before it")
+        self._check_service()
         if self.reach is None:
             self.reach = (int(pages.min()), int(pages.max())) if len(pages) else (0, 0)
+
+    def _check_service(self) -> None:
+        if self.service is None:
+            return
+        for column in self.service:
+            if not (column.dtype == np.int64 and column.shape == self.pages.shape):
+                raise ConfigError(
+                    f"burst: expected a processor time, int64, for each of {len(self.pages)} accesses, got"
+                    f" {column.dtype}{list(column.shape)}"
+                )
+        if (least := self.service.busy_ps.min(initial=0)) < 0:
+            raise ConfigError(f"burst: expected processor times of at least 0 ps, got {least}")
 
     def parts(self, most: int) -> "Iterator[Burst]":
         """Cut it into bursts of at most so many accesses."""
@@ -91,7 +131,10 @@ class Burst:
         for start in range(0, len(self.pages), most):
             part = slice(start, start + most)
             times = None if self.earliest_ps is None else self.earliest_ps[part]
-            yield replace(self, pages=self.pages[part], written=self.written[part], earliest_ps=times)
+            service = None if self.service is None else Service(*(column[part] for column in self.service))
+            yield replace(
+                self, pages=self.pages[part], written=self.written[part], earliest_ps=times, service=service
+            )
 
     @property
     def constant(self) -> bool:
@@ -107,6 +150,11 @@ class Burst:
     def pauses_until_ps(self) -> int:
         """Before when the next access does not begin."""
         return 0 if self.earliest_ps is None or self.finished else int(self.earliest_ps[self.done])
+
+    @property
+    def busy_ps(self) -> int:
+        """About how much processor time its accesses take besides, however much that is."""
+        return 0 if self.service is None else int(self.service.busy_ps.sum(dtype=np.float64))
 
     def written_between(self, start: int, end: int) -> int:
         """Return the bytes that accesses start..end, exclusive, write; less than 0 backwards."""

@@ -122,7 +122,9 @@ class CompiledEngine:
         state[code.POSITION], state[code.END], state[code.HITS] = burst.done, len(burst.pages), 0
         state[code.CLOCK], state[code.LIMIT], state[code.STATE] = clock_ps, limit_ps, code.RUNNING
         state[code.PACED] = burst.earliest_ps is not None
-        state[code.STRICT] = state[code.PACED] or burst.process.threads > 1 or len(self._tlb.cores) > 0
+        state[code.TIMED] = burst.service is not None
+        timed = state[code.PACED] or state[code.TIMED]
+        state[code.STRICT] = timed or burst.process.threads > 1 or len(self._tlb.cores) > 0
         if burst.process.threads > 1:
             self._threads.add(core)
         self._meet(core)
@@ -242,6 +244,7 @@ class CompiledEngine:
                 written = burst.written_between(burst.done, done)
                 burst.process.written_bytes += written
                 self._kernel.written_bytes += written
+                self._lists.tell(burst, done)
                 burst.done = done
         counts = self._told.counts.reshape(-1)
         if len(places := counts.nonzero()[0]):

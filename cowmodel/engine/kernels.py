@@ -8,25 +8,25 @@ global order of (time, core), a copy or a fill twice: D decides, C commits.
     core 1   h h h h h h h D                waits for its turn
     core 2   h h h h h h h h h h|           ran to the horizon
 
-A core whose process has several threads, whose accesses have times, or that has a TLB, from which nothing
-can be taken back, is STRICT: its hits too wait for their turn. `tree`, int64[2 C, 2], is a tournament of the
-cores, C of them being a power of two: a node has when its first core acts next, twice, and that core; node n
-has won against its neighbour, or lost to it, for node n // 2.
+A core whose process has several threads, whose accesses have times or take time besides, or that has a TLB,
+from which nothing can be taken back, is STRICT: its hits too wait for their turn. `tree`, int64[2 C, 2], is
+a tournament of the cores, C of them being a power of two: a node has when its first core acts next, twice,
+and that core; node n has won against its neighbour, or lost to it, for node n // 2.
 
-    cores  int64[C, 19] --ROW--> pages, places  int64[R, N]     a burst a row; a place is slot * 2 + write
+    cores  int64[C, 23] --ROW--> pages, places  int64[R, N]     a burst a row; a place is slot * 2 + write
       |                                   |
     tree   int64[2 C, 2]               words    uint64[T * E]     page-table entries, by slot
     who comes first                       |
                                        sharers  int32[F]          entries that map a frame, by frame
 
-The state of a core is one row of `cores`, int64[C, 19]:
+The state of a core is one row of `cores`, int64[C, 23]:
 
     CLOCK POSITION END LIMIT   now; next access, end of the burst, time limit
     ROW FIRST                  its row of `Lists`; the table of level 1 at which that row's directory begins
     FILL_FROM FILL_END         pages without an entry that a write may fill here
     HITS                       hits since its last fault: they can be taken back
     STATE                      IDLE, RUNNING, FAULTING and COMMITTING (wait for their turn), DONE
-    STRICT PACED               whether hits wait for their turn; whether accesses have times
+    STRICT PACED TIMED         whether hits wait for their turn; whether accesses have times, or a `Service`
     OTHERS LOCKED              other cores of the space; until when it is locked
     BEGAN NEW SEEN             of a fault under way: its start, new frame (-1: the caller has it), entry found
     OWNER                      what the space is in the records of large folios
@@ -81,7 +81,7 @@ from cowmodel.hardware.tlb import (
 from cowmodel.kernel.fault import NEAR_PAGES
 
 CLOCK, POSITION, END, LIMIT, ROW, FIRST, FILL_FROM, FILL_END, HITS = range(9)
-STATE, STRICT, PACED, OTHERS, LOCKED, BEGAN, NEW, SEEN, OWNER, COLD, LAST, WHERE, FIELDS = range(9, 22)
+STATE, STRICT, PACED, OTHERS, LOCKED, BEGAN, NEW, SEEN, OWNER, COLD, LAST, WHERE, TIMED, FIELDS = range(9, 23)
 IDLE, RUNNING, FAULTING, COMMITTING, DONE = range(5)
 NOTHING, COMPLETED, RARE, LOG_FULL = range(4)  # what `advance` ended with
 FLIP, COPY, COPY_AND_FREE, LATE_COPY, FILL, LATE_FILL, SPURIOUS, KINDS = range(8)  # of faults
@@ -129,6 +129,7 @@ class Rules(NamedTuple):
 class Lists(NamedTuple):
     """Bursts, one a row: pages, places (slot * 2 + 1 for a write), times before which they do not begin.
 
+    `busy`, `began` and `ended` are those of the `Service` of a burst that has one.
     `directories` is what `directory` says of the process; a slot that it does not know is the last of the
     arena, where nothing ever is.
     """
@@ -137,6 +138,9 @@ class Lists(NamedTuple):
     places: Any
     earliest: Any
     directories: Any
+    busy: Any
+    began: Any
+    ended: Any
 
 
 class Tlb(NamedTuple):
@@ -180,7 +184,7 @@ _MEMORY = types.NamedTuple(
 _RULES = types.NamedTuple(
     [types.int64, types.boolean[::1], types.boolean, _ROWS, types.int64, types.int64], Rules
 )
-_LISTS = types.NamedUniTuple(_ROWS, 4, Lists)
+_LISTS = types.NamedUniTuple(_ROWS, 7, Lists)
 _TLB = types.NamedTuple([_ROWS, _ROWS, _ROWS, _ROW, _ROW, _ROW], Tlb)
 _FREE = types.NamedUniTuple(_ROW, 2, Free)
 _TOLD = types.NamedTuple([_CUBE, _ROWS, _ROW], Told)
@@ -383,6 +387,21 @@ def shoot_down(tlb, core, page):
 
 
 @part
+def note(lists, state, at, entered, clock, made):
+    """Take note in its `Service` that an access began at `entered` or when its time came; return the clock.
+
+    That is later by the processor time that it takes besides, if it has been `made`.
+    """
+    row = _BITS(state[ROW])
+    if lists.began[row, at] < 0:
+        lists.began[row, at] = max(entered, lists.earliest[row, at]) if state[PACED] else entered
+    if made:
+        clock += lists.busy[row, at]
+        lists.ended[row, at] = clock
+    return clock
+
+
+@part
 def run(memory, rules, lists, tlb, state, core, clock, horizon, translated):
     """Let hits of a core run from `clock`, up to a fault, the end, the time limit or the horizon.
 
@@ -393,7 +412,9 @@ def run(memory, rules, lists, tlb, state, core, clock, horizon, translated):
     words, row = memory.words, _BITS(state[ROW])
     places, pages, earliest = lists.places[row], lists.pages[row], lists.earliest
     at, end, limit = _BITS(state[POSITION]), _BITS(state[END]), state[LIMIT]
-    start, until, paced, stage = at, min(limit, horizon), state[PACED], RUNNING
+    start, until, paced, stage, entered = at, min(limit, horizon), state[PACED], RUNNING, clock
+    if state[TIMED]:  # one access at a time: to ask in the loop would cost all others an eighth
+        end = min(end, at + _ONE)
     while at < end:
         begin = max(clock, earliest[row, at]) if paced else clock
         if begin >= until or (begin > clock and limit < NEVER):
@@ -426,6 +447,9 @@ def run(memory, rules, lists, tlb, state, core, clock, horizon, translated):
         at += _ONE
     state[HITS] += np.int64(at - start)
     state[POSITION] = np.int64(at)
+    end = _BITS(state[END])
+    if state[TIMED] and (at > start or stage == FAULTING):
+        clock = note(lists, state, start, entered, clock, at > start)
     if stage == RUNNING:
         ends = at == end and (end or clock < horizon)  # an empty burst ends in its turn
         rests = paced and at < end and limit < NEVER and earliest[row, at] > clock

@@ -37,7 +37,7 @@ class BurstLists:
     def __init__(self, kernel: Kernel) -> None:
         self._words, self._bits = kernel.arena.flat, kernel.geometry.index_bits[0]
         self._shifts = np.array(kernel.geometry.shifts)
-        self.arrays = kernels.Lists(*(np.zeros((0, 0), np.int64) for _ in range(4)))
+        self.arrays = kernels.Lists(*(np.zeros((0, 0), np.int64) for _ in kernels.Lists._fields))
         self._rows: dict[Burst, int] = {}
         self._free: list[int] = []
         self._known: dict[int, _Known] = {}
@@ -57,8 +57,22 @@ class BurstLists:
             earliest = self._with_room(self.arrays.earliest, row, count)
             earliest[row, :count] = burst.earliest_ps
             self.arrays = self.arrays._replace(earliest=earliest)
+        if burst.service is not None:
+            busy, began, ended = (
+                self._with_room(rows, row, count)
+                for rows in (self.arrays.busy, self.arrays.began, self.arrays.ended)
+            )
+            busy[row, :count], began[row, :count] = burst.service.busy_ps, burst.service.began_ps
+            self.arrays = self.arrays._replace(busy=busy, began=began, ended=ended)
         self._translated.pop(row, None)
         return row
+
+    def tell(self, burst: Burst, done: int) -> None:
+        """Tell a burst, of which `done` accesses are made now, when those since it was told were."""
+        if burst.service is not None:
+            made = self._rows[burst], slice(burst.done, done)
+            burst.service.began_ps[made[1]] = self.arrays.began[made]
+            burst.service.ended_ps[made[1]] = self.arrays.ended[made]
 
     def leave(self, burst: Burst) -> None:
         """Take the row of a finished burst."""

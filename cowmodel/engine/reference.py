@@ -28,6 +28,7 @@ class _Run:
     limit_ps: int
     vpns: list[int]
     written: list[int]
+    busy_ps: list[int]
     began_ps: int | None = None
     pending: Pending | None = None
 
@@ -74,7 +75,8 @@ class ReferenceEngine:
         """Let `core`, idle so far, run `burst` from `clock_ps` until it is done or reaches `limit_ps`."""
         assert core not in self._runs, f"core {core} is running a burst already"
         vpns = (burst.first + burst.pages).tolist()
-        self._runs[core] = _Run(core, burst, clock_ps, limit_ps, vpns, burst.written.tolist())
+        busy = burst.service.busy_ps.tolist() if burst.service else [0] * len(vpns)
+        self._runs[core] = _Run(core, burst, clock_ps, limit_ps, vpns, burst.written.tolist(), busy)
 
     def limit(self, core: int, limit_ps: int, now_ps: int) -> None:
         """Let the burst on `core` end, from `now_ps` on, when it reaches `limit_ps` or has to pause."""
@@ -107,12 +109,16 @@ class ReferenceEngine:
         """Make an access, or begin the fault that it needs, or finish that fault."""
         burst = run.burst
         vpn, written = run.vpns[burst.done], run.written[burst.done]
+        if burst.service and burst.service.began_ps[burst.done] < 0:
+            burst.service.began_ps[burst.done] = now
         if run.pending:
             assert run.began_ps is not None
             over = self._handler.commit(run.core, burst.process, vpn, run.pending, run.began_ps, now)
             run.clock_ps, run.pending, run.began_ps = over, None, None
         elif run.began_ps is None and (step := self._step(run, vpn, written > 0)) != REFUSED:
-            run.clock_ps = now + self._prices[step]
+            run.clock_ps = now + self._prices[step] + run.busy_ps[burst.done]
+            if burst.service:
+                burst.service.ended_ps[burst.done] = run.clock_ps
             burst.done += 1
             burst.process.written_bytes += written
             self._kernel.written_bytes += written

@@ -10,6 +10,7 @@ from cowmodel import catalog
 from cowmodel.cost.preset import load_preset
 from cowmodel.engine.contention import Contention
 from cowmodel.errors import SimulationError
+from cowmodel.experiment import latency
 from cowmodel.experiment.config import Configuration
 from cowmodel.hardware.tlb import TlbGeometry
 from cowmodel.kernel.fault import COPIES, FLIPS, KINDS
@@ -36,14 +37,17 @@ class Outcome:
     summary : dict
         Numbers and tables of numbers, as JSON holds them; units in the names.
     records : Records
+    sample_ps : int
+        Time between samples, and the length of a window of time in a table.
     """
 
     summary: dict[str, Any]
     records: Records
+    sample_ps: int
 
     @cached_property
     def tables(self) -> dict[str, "pd.DataFrame"]:
-        """The records as tables: faults, actions, samples, memory."""
+        """The records as tables: faults, actions, samples, memory, requests, and what sums these up."""
         import pandas as pd  # costs what a small run does; most runs are only summed up
 
         samples = [{"time_ps": time} | asdict(one) for time, one in self.records.samples]
@@ -52,6 +56,9 @@ class Outcome:
             "actions": pd.DataFrame(self.records.actions, columns=ActionRow._fields),
             "samples": pd.DataFrame(samples),
             "memory": pd.DataFrame(self.records.memory, columns=MemoryRow._fields),
+            "requests": pd.DataFrame(self.records.request_columns()),
+            "latency": latency.latency_table(self.records),
+            "windows": latency.window_table(self.records, self.sample_ps),
         }
 
 
@@ -70,7 +77,7 @@ def simulate(configuration: Configuration, replication: int) -> Outcome:
         records = machine.run()
     except SimulationError as problem:
         raise type(problem)(f"after {format_duration(machine.now)} of simulated time: {problem}") from problem
-    return Outcome(summarise(machine, records), records)
+    return Outcome(summarise(machine, records), records, configuration.run.sample_every)
 
 
 def build(configuration: Configuration) -> Machine:
@@ -121,6 +128,7 @@ def summarise(machine: Machine, records: Records) -> dict[str, Any]:
         "write_amplification": sum(copied.values()) / written if written else None,
         "peak_bytes": _peaks(machine),
         "accounting": _accounting(records),
+        **latency.summary(records),
         "work": {field: count for field, count in work._asdict().items() if field not in idle},
         "assumed_prices": [field for field in machine.costs.assumed if field not in idle],
     }

@@ -55,7 +55,9 @@ class ExperimentFile(Question):
     base: FilePath = Field(description="the configuration that is varied")
     replications: Positive = Field(description="runs of each point, each with its own streams")
     sweep: tuple[Sweep, ...] = Field(min_length=1, description="one or more tables [[sweep]]")
-    tables: tuple[Literal["faults", "actions", "samples", "memory"], ...] = ()
+    tables: tuple[
+        Literal["faults", "actions", "samples", "memory", "requests", "latency", "windows"], ...
+    ] = ()
 
 
 @dataclass(frozen=True)

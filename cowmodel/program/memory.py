@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from cowmodel.engine.burst import Burst
+from cowmodel.engine.burst import Burst, Service
 from cowmodel.errors import ConfigError, SegmentationFault
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.address_space import Vma
@@ -69,7 +69,12 @@ class Memory(Thread):
         yield from self._do("mlock", lambda: kernel.mlock(self.process, *run))
 
     def access(
-        self, vma: Vma, pages: Numbers, written: Numbers | int, earliest_ps: Numbers | None = None
+        self,
+        vma: Vma,
+        pages: Numbers,
+        written: Numbers | int,
+        earliest_ps: Numbers | None = None,
+        service: Service | None = None,
     ) -> Activity:
         """Access pages of `vma`, numbered from its start, one after the other.
 
@@ -83,13 +88,16 @@ class Memory(Thread):
             Bytes that each access writes; 0 for a read.
         earliest_ps : int64[n], optional
             When each is to begin, if all before it are over; these rise.
+        service : Service, optional
+            Processor time that each takes besides; when each began and was over is filled in.
 
         Raises
         ------
         ConfigError
             If a page is not one of `vma`.
         """
-        burst = Burst(self.process, pages, _each(written, pages), earliest_ps, vma.first, (0, vma.pages - 1))
+        each, all_of_it = _each(written, pages), (0, vma.pages - 1)
+        burst = Burst(self.process, pages, each, earliest_ps, vma.first, all_of_it, service)
         if len(pages) and pages.view(np.uint64).max() >= vma.pages:  # negative ones are huge
             reach = f"{pages.min()} to {pages.max()}"
             raise ConfigError(f"burst: expected pages from 0 to {vma.pages - 1}, got {reach}")

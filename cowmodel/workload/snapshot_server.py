@@ -12,13 +12,13 @@ from cowmodel.hardware.paging import Geometry, Numbers
 from cowmodel.kernel.address_space import Vma
 from cowmodel.program import Activity, Program
 from cowmodel.units import format_size
+from cowmodel.workload.arrivals import PS_PER_S, poisson_times
 from cowmodel.workload.locality import Draw, WriteLocality, object_accesses
 from cowmodel.workload.parameters import Duration, Period, Rate, Size
 from cowmodel.workload.streams import Streams
 from cowmodel.workload.workload import HeapWorkload
 
 _CHUNKS = 64  # the saver reads, then writes out, this many parts
-_PS_PER_S = 10**12
 _MOST_REQUESTS = 10**9
 _TAPE = 1 << 14  # requests that are drawn at a time
 
@@ -39,7 +39,7 @@ class SnapshotServer(HeapWorkload):
         if self.object > self.heap:
             sizes = f"{format_size(self.heap)}, got {format_size(self.object)}"
             reasons.append(f"object: expected at most the heap, which is {sizes}; write smaller objects")
-        if (requests := self.rate * self._span / _PS_PER_S) > _MOST_REQUESTS:
+        if (requests := self.rate * self._span / PS_PER_S) > _MOST_REQUESTS:
             reasons.append(
                 f"rate: expected at most {_MOST_REQUESTS:,} requests in all, got {requests:.3g};"
                 " lower the rate or serve for a shorter time"
@@ -51,11 +51,11 @@ class SnapshotServer(HeapWorkload):
         heap = yield from self.load(program)
         draw = self.locality.draw(self.heap // self.object, streams["objects"])
         start = program.now
-        arrivals = start + self._arrivals(streams["arrivals"])
+        arrivals = start + poisson_times(self.rate, self._span, streams["arrivals"])
         early = arrivals < start + self.before
         yield from self._serve(program, heap, arrivals[early], draw)
         yield from program.think(max(0, start + self.before - program.now))
-        saver = yield from program.fork(lambda child: self._save(child, heap))
+        saver = yield from program.fork(lambda child: save_heap(child, heap, self.save))
         yield from self._serve(program, heap, arrivals[~early], draw)
         yield from program.wait(saver)
 
@@ -67,19 +67,15 @@ class SnapshotServer(HeapWorkload):
             request, pages, written = object_accesses(draw(len(some)), self.object, page_bytes)
             yield from program.access(heap, pages, written, earliest_ps=some[request])
 
-    def _save(self, program: Program, heap: Vma) -> Activity:
-        """Read the heap from its first to its last page, in time."""
-        start = program.now
-        for part, pages in enumerate(np.array_split(np.arange(heap.pages), _CHUNKS), 1):
-            yield from program.access(heap, pages, written=0)
-            yield from program.think(max(0, start + self.save * part // _CHUNKS - program.now))
-
     @property
     def _span(self) -> int:
         """Time in which requests arrive, ps."""
         return self.before + self.save + self.after
 
-    def _arrivals(self, rng: np.random.Generator) -> Numbers:
-        """Return the times of all requests, ps since the server started to serve."""
-        count = rng.poisson(self.rate * self._span / _PS_PER_S)
-        return np.sort(rng.integers(self._span, size=count))  # a Poisson process, given its count
+
+def save_heap(program: Program, heap: Vma, save_ps: int) -> Activity:
+    """Read a heap from its first to its last page, as a saver does, in that time."""
+    start = program.now
+    for part, pages in enumerate(np.array_split(np.arange(heap.pages), _CHUNKS), 1):
+        yield from program.access(heap, pages, written=0)
+        yield from program.think(max(0, start + save_ps * part // _CHUNKS - program.now))

@@ -1,13 +1,14 @@
 """What every engine owes the machine: accesses in the order of (time, core), up to a horizon."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from cowmodel.catalog import ENGINES, PAGINGS, POLICIES
-from cowmodel.engine.burst import Burst, Completion, Engine, FaultRow
+from cowmodel.engine.burst import NEVER_PS, Burst, Completion, Engine, FaultRow, Service
 from cowmodel.engine.contention import Contention
 from cowmodel.errors import ConfigError, SegmentationFault
 from cowmodel.kernel.fault import Fault
@@ -391,3 +392,75 @@ def test_memory_that_is_mapped_between_two_bursts_may_make_all_of_it_cold(small:
     small.advance()
 
     assert more_ps(small) == [0, NEW]
+
+
+# ---------------------------------------------------------------------- service
+def served(process: Process, *busy: int, earliest: list[int] | None = None) -> Burst:
+    times = None if earliest is None else np.array(earliest, np.int64)
+    made, service = burst(process, *range(len(busy))), Service.of(np.array(busy, np.int64))
+    return replace(made, earliest_ps=times, service=service)
+
+
+def when(made: Burst) -> list[tuple[int, int]]:
+    assert made.service
+    return list(zip(made.service.began_ps.tolist(), made.service.ended_ps.tolist(), strict=True))
+
+
+def test_processor_time_besides_comes_when_the_access_has_been_made(bench: Bench):
+    made = served(bench.process(populated=True), 5, 0, 7)
+    bench.engine.start(0, made, 1000, FOREVER)
+
+    assert bench.advance() == [Completion(0, 1042)]
+    assert when(made) == [(1000, 1015), (1015, 1025), (1025, 1042)]
+
+
+def test_an_access_that_faults_began_when_the_fault_did(bench: Bench):
+    made = served(bench.process(), 5, 5)
+    bench.engine.start(0, made, 1000, FOREVER)
+
+    bench.advance()
+
+    assert when(made) == [(1000, 1000 + TRAP + HIT + 5), (1115, 1115 + TRAP + HIT + 5)]
+
+
+def test_an_access_begins_when_it_is_time_and_all_before_it_are_over(bench: Bench):
+    made = served(bench.process(populated=True), 100, 100, 100, earliest=[50, 60, 500])
+    bench.engine.start(0, made, 0, NEVER_PS)
+
+    bench.advance()
+
+    assert when(made) == [(50, 160), (160, 270), (500, 610)]
+
+
+def test_no_time_limit_ends_within_what_an_access_takes_besides(bench: Bench):
+    made = served(bench.process(populated=True), 100, 100)
+    bench.engine.start(0, made, 0, 50)
+
+    assert bench.advance() == [Completion(0, 110)]
+    bench.engine.start(0, made, 1000, FOREVER)
+    bench.advance()
+
+    assert when(made) == [(0, 110), (1000, 1110)]
+
+
+def test_a_burst_that_is_cut_tells_the_whole_when_its_accesses_were_made(bench: Bench):
+    made = served(bench.process(populated=True), 5, 5, 5)
+    for part in made.parts(2):
+        bench.engine.start(0, part, 1000, FOREVER)
+        bench.advance()
+
+    assert when(made) == [(1000, 1015), (1015, 1030), (1000, 1015)]
+
+
+@pytest.mark.parametrize(
+    ("busy", "wrong"),
+    [
+        (np.zeros(2), r"a processor time, int64, for each of 1 accesses, got float64\[2\]"),
+        (np.zeros(2, np.int64), r"a processor time, int64, for each of 1 accesses, got int64\[2\]"),
+        (np.array([-1]), "processor times of at least 0 ps, got -1"),
+    ],
+)
+def test_processor_times_that_do_not_fit_are_refused(bench: Bench, busy: Any, wrong: str):
+    process = bench.process()
+    with pytest.raises(ConfigError, match=wrong):
+        Burst(process, np.zeros(1, np.int64), np.ones(1, np.int64), service=Service.of(busy))

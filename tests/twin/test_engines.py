@@ -15,6 +15,7 @@ from cowmodel.catalog import COSTS, ENGINES, PAGINGS, POLICIES
 from cowmodel.cost.model import CostModel
 from cowmodel.cost.preset import load_preset
 from cowmodel.cost.price import Price
+from cowmodel.engine.burst import Service
 from cowmodel.engine.contention import Contention
 from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.hardware.frames import FREED
@@ -146,7 +147,10 @@ def work_on(program: Program, rng: np.random.Generator, heap: Vma) -> Activity:
     """Access a heap in bursts, and now and then change what may be done to it, or give advice."""
     for pages, wanted in bursts(rng, heap.pages):
         written = np.where(writable(program, heap)[pages], wanted, 0)
-        yield from program.access(heap, pages, written, times(rng, program.now, len(pages)))
+        earliest, service = times(rng, program.now, len(pages)), services(rng, len(pages))
+        yield from program.access(heap, pages, written, earliest, service)
+        if service is not None:
+            program.machine.records.requests(program.process.pid, *service)
         if rng.random() < 0.2:
             yield from advise(program, rng, heap)
 
@@ -194,6 +198,13 @@ def times(rng: np.random.Generator, now: int, count: int) -> np.ndarray | None:
     return now + np.sort(rng.integers(-100, rng.choice([1000, 10_000, 10**6]), size=count) // 100 * 100)
 
 
+def services(rng: np.random.Generator, count: int) -> Service | None:
+    """Return what accesses take besides: nothing for most bursts."""
+    if rng.random() < 0.75:
+        return None
+    return Service.of(rng.integers(0, rng.choice([100, 1000, 10**6]), size=count) // 100 * 100)
+
+
 def seen(machine: Machine) -> dict[str, object]:
     """Return all that can be seen of a machine."""
     kernel = machine.kernel
@@ -205,6 +216,7 @@ def seen(machine: Machine) -> dict[str, object]:
         "samples": machine.records.samples,
         "memory": machine.records.memory,
         "work": machine.records.action_work,
+        "requests": {name: column.tolist() for name, column in machine.records.request_columns().items()},
         "frames": kernel.frames.counters.tolist(),
         "freed": kernel.frames.freed[: kernel.frames.counters[FREED]].tolist(),
         "dirty": [file.dirty.tolist() for file in kernel.files],

@@ -1,0 +1,64 @@
+"""Latency over time, and its distribution while a child saves the heap, for each backing."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cowmodel.report.style import TWO_COLUMNS_IN, series_style
+
+PS_PER_MS = 1e9
+POLICIES = ["eager", "cow-flip"]  # cow is as cow-flip until the saver has exited
+TICKS_MS = [0.01, 0.1, 1, 10, 100]
+
+
+def draw(tables: dict[str, pd.DataFrame]) -> Figure:
+    """Draw a column for each backing: latency in windows of time above, its distribution below."""
+    backings = tables["runs"]["workload.backing"].unique()
+    figure, axes = plt.subplots(2, len(backings), figsize=(TWO_COLUMNS_IN, 4.1), sharey="row")
+    looks = {name: look | {"marker": ""} for name, look in series_style(POLICIES).items()}
+    for backing, above, below in zip(backings, *axes, strict=True):
+        here = {name: table[table["workload.backing"] == backing] for name, table in tables.items()}
+        for policy in POLICIES:
+            of_it = {name: table[table["policy.copy"] == policy] for name, table in here.items()}
+            _over_time(above, of_it, looks[policy], policy)
+            _distribution(below, of_it, looks[policy], policy)
+        above.set_title(backing)
+    axes[0, 0].set_ylabel("99th percentile of latency [ms]")
+    axes[1, 0].set_ylabel("requests that take longer [%]")
+    figure.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def _over_time(axes: Axes, tables: dict[str, pd.DataFrame], look: dict[str, Any], policy: str) -> None:
+    """Draw the 99th percentile of those who came in each window of 10 ms, and mark the saver's life."""
+    actions, windows = tables["actions"], tables["windows"]
+    fork = actions[actions["action"] == "fork"].iloc[0]
+    time_ms = (windows["time_ps"] - fork["time_ps"]) / PS_PER_MS
+    axes.step(time_ms, windows["p99_ps"] / PS_PER_MS, where="post", **look)
+    if policy == POLICIES[-1]:  # after an eager fork the save begins, and ends, later
+        (exit_ps,) = actions.loc[(actions["action"] == "exit") & (actions["pid"] == fork["child"]), "time_ps"]
+        axes.axvspan(0, (exit_ps - fork["time_ps"]) / PS_PER_MS, color="#eeeeee", zorder=0)
+        axes.text(200, 0.072, "child saves the heap", fontsize=7, ha="center", color="#555555")
+    axes.set(yscale="log", ylim=(0.06, 150), xlim=(-90, 640), xlabel="arrival after the fork's start [ms]")
+    axes.set_yticks(TICKS_MS[1:], [f"{tick:g}" for tick in TICKS_MS[1:]])
+    axes.minorticks_off()
+
+
+def _distribution(axes: Axes, tables: dict[str, pd.DataFrame], look: dict[str, Any], policy: str) -> None:
+    """Draw which share of the requests before and during took longer."""
+    phases = dict(list(tables["latency"].groupby("phase")))
+    if policy == POLICIES[0]:
+        before = phases["before"]
+        wide = {"color": "grey", "linewidth": 2.5, "alpha": 0.5}
+        axes.plot(
+            before["latency_ps"] / PS_PER_MS, 100 - before["percent"], label="before, all policies", **wide
+        )
+    during = phases["during"]
+    axes.plot(during["latency_ps"] / PS_PER_MS, 100 - during["percent"], label=f"during, {policy}", **look)
+    axes.set(xscale="log", yscale="log", ylim=(0.02, 100), xlim=(0.008, 150), xlabel="latency [ms]")
+    axes.set_xticks(TICKS_MS, [f"{tick:g}" for tick in TICKS_MS])
+    axes.set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
+    axes.minorticks_off()
