@@ -10,6 +10,7 @@ from cowmodel.kernel.choices import CopyPolicy
 from cowmodel.machine import EngineMaker
 from cowmodel.policy.copying import CopyOnWrite, EagerCopy, EagerFlip, LastSharerFlip
 from cowmodel.policy.eras import ERAS
+from cowmodel.workload.concurrent_forks import ConcurrentForks
 from cowmodel.workload.enactment import Enactment
 from cowmodel.workload.fork_exec import ForkExec
 from cowmodel.workload.fork_tree import ForkTree
@@ -35,6 +36,7 @@ WORKLOADS: dict[str, type[Workload]] = {
     "prefork-server": PreforkServer,
     "fork-tree": ForkTree,
     "fork-exec": ForkExec,
+    "concurrent-forks": ConcurrentForks,
     "trace": Replay,
     "scenario": Enactment,
 }

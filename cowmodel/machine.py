@@ -18,6 +18,7 @@ import simpy
 from cowmodel.cost.model import CostModel
 from cowmodel.engine.burst import LAST_PS, NEVER_PS, Burst, Completion, Engine, Observer
 from cowmodel.engine.contention import Contention
+from cowmodel.engine.traffic import moved_bytes
 from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.hardware.tlb import TlbGeometry, Tlbs
 from cowmodel.kernel.accounting import unmapped_cache_bytes, usage
@@ -121,7 +122,7 @@ class Machine:
         self._dearest_ps = costs.cost_ps(Work(**once, zeroed_bytes=leaf, copied_bytes=leaf, shootdowns=cores))
         self._running = 0
         self._fullest = -1
-        self._over = self.environment.event()
+        self._over, self._crowd = self.event(), self.event()
 
     @property
     def now(self) -> int:
@@ -231,6 +232,24 @@ class Machine:
         """
         self._check_clock(self.now + duration_ps)
         return self.environment.timeout(duration_ps)
+
+    def take(self, cost_ps: int, work: Work) -> Activity:
+        """Let the time of a verb pass: its cost, or more where others use memory at the same time."""
+        traffic = self.contention.traffic
+        if not traffic or not (moved := moved_bytes(work)):
+            yield self.pause(cost_ps)
+            return
+        transfer = traffic.begin(self.now, cost_ps, moved)
+        self._tell_others()
+        while left_ps := traffic.remaining_ps(self.now, transfer):
+            yield self.pause(left_ps) | self._crowd
+        traffic.end(transfer)
+        self._tell_others()
+
+    def _tell_others(self) -> None:
+        """Let verbs under way see how much of memory is theirs now."""
+        self._crowd, changed = self.event(), self._crowd
+        changed.succeed()
 
     def _check_clock(self, until_ps: int) -> None:
         if until_ps > LAST_PS:

@@ -25,7 +25,8 @@ class ActionRow(NamedTuple):
     """One verb other than an access.
 
     `child` is 0 where it has none; `allocations` are leafs, of which fork takes one a copy; `written_bytes`
-    is what all processes had written until then.
+    is what all processes had written until then; `waited_ps`, how much longer than `cost_ps` it took, since
+    others used memory too.
     """
 
     time_ps: int
@@ -37,6 +38,7 @@ class ActionRow(NamedTuple):
     copied_bytes: int
     written_bytes: int
     cost_ps: int
+    waited_ps: int
 
 
 class MemoryRow(NamedTuple):

@@ -73,13 +73,16 @@ class CompiledEngine:
             kernel.era.large_reuse is LargeReuse.ONE_OWNER,
             np.zeros((kernels.KINDS, WHERES), np.int64),
             int(prices[0]),
-            contention.transfer_ps(copied(kernel.geometry.page_bytes)),
+            self._transfer_ps(),
         )
         self._faults: dict[tuple[int, int], Fault] = {}
         log = np.zeros((_LOG_ROWS * observer.keeps_rows, 6), np.int64)
         self._told = kernels.Told(np.zeros((1, kernels.KINDS, 0), np.int64), log, np.zeros(1, np.int64))
         self._cores, self._tree = np.zeros((1, kernels.FIELDS), np.int64), np.zeros((2, 2), np.int64)
         self._price_faults(others=0)
+
+    def _transfer_ps(self) -> int:
+        return self._contention.transfer_ps(copied(self._kernel.geometry.page_bytes))
 
     def _price_faults(self, others: int) -> None:
         """See that faults have their prices with so many other cores that run the address space."""
@@ -143,6 +146,8 @@ class CompiledEngine:
         if not self._bursts:
             return None
         code, horizon = self._code, int(min(horizon_ps, NEVER_PS - 1))
+        if self._contention.traffic:  # of which verbs take more or less from time to time
+            self._rules = self._rules._replace(transfer_ps=self._transfer_ps())
         for core in self._threads:
             self._meet(core)
         while True:

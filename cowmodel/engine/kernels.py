@@ -158,7 +158,7 @@ class Tlb(NamedTuple):
 
 
 class Free(NamedTuple):
-    """From when things are free: `memory_ps` and `tables_ps` of `Contention`; no tables, no locks."""
+    """What cores wait for: `memory_ps` and `tables_ps` of `Contention`; no tables, no locks."""
 
     memory: Any
     tables: Any
@@ -666,7 +666,10 @@ def turn(memory, rules, lists, tlb, free, told, state, core, now, translated):
             state[WHERE] = 2 * state[COLD] + (abs(page - state[LAST]) > NEAR_PAGES)
             state[LAST] = page
         if kind == _PENDING:
-            waited = wait(free.memory, 0, now, rules.transfer_ps) if rules.transfer_ps else np.int64(0)
+            waited = np.int64(0)
+            if rules.transfer_ps:
+                free.memory[1] += rules.transfer_ps
+                waited = wait(free.memory, 0, now, rules.transfer_ps)
             return COMMITTING, now + waited + costs[COPY if state[SEEN] else FILL, _BITS(state[WHERE])]
         ready += costs[_BITS(max(kind, FLIP)), _BITS(state[WHERE])]
     else:

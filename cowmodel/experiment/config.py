@@ -106,7 +106,7 @@ class MachineTable(Parameters):
     )
     page_table_locks: bool = Field(True, description="true if a fault holds the lock of its table page")
     mmap_locks: bool = Field(True, description="true if faults wait for a verb that changes mappings")
-    bandwidth: Bandwidth | None = Field(None, description="what all cores together copy or zero in a second")
+    bandwidth: Bandwidth | None = Field(None, description="what all cores together can copy in a second")
     cache: Size = Field(
         CACHE_BYTES, description="of the processor; faults in more mapped memory than it holds cost more"
     )

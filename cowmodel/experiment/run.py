@@ -118,7 +118,7 @@ def summarise(machine: Machine, records: Records) -> dict[str, Any]:
         "simulated_ms": machine.now / _PS_PER_MS,
         "processes": len(machine.kernel.everyone),
         "forks": len(forks),
-        "fork_us": distribution(Counter(row.cost_ps for row in forks)),
+        "fork_us": distribution(Counter(row.cost_ps + row.waited_ps for row in forks)),
         "faults": {kind: kinds[kind] for kind in KINDS},
         "fault_us": distribution(costs),
         "copies": {"total": sum(copies), "by_faults": copies[0], "by_forks": copies[1]},

@@ -52,7 +52,7 @@ class Thread:
             result, work = verb()
             yield from self._spend(action, work, result)
             return result
-        machine, space, held_ps = self.machine, self.process.memory, 0
+        machine, space = self.machine, self.process.memory
         with machine.mmap_lock(self.process).request() as held:
             yield held
             space.locked_until_ps = NEVER_PS
@@ -60,10 +60,11 @@ class Thread:
                 while ready := machine.engine.faults_end(self.process):
                     yield machine.pause(ready + 1 - self.now)
                 result, work = verb()
-                held_ps = machine.contention.mmap_locks * machine.costs.cost_ps(work)
+                if not machine.contention.mmap_locks:
+                    space.locked_until_ps = self.now
+                yield from self._spend(action, work, result)
             finally:
-                space.locked_until_ps = self.now + held_ps
-            yield from self._spend(action, work, result)
+                space.locked_until_ps = self.now
         return result
 
     def _spend(self, action: str, work: Work, made: object = None) -> Activity:
@@ -71,22 +72,23 @@ class Thread:
         assert self.core is not None
         if work.forks and self.machine.rests():
             work = work._replace(cold_forks=1)
-        cost = self.machine.costs.cost_ps(work)
-        self.machine.records.action_work += work
-        self.machine.records.actions.append(
-            ActionRow(
-                time_ps=self.now,
-                core=self.core,
-                pid=self.process.pid,
-                action=action,
-                child=made.pid if isinstance(made, Process) else 0,
-                allocations=work.allocations,
-                copied_bytes=work.copied_bytes,
-                written_bytes=self.machine.kernel.written_bytes,
-                cost_ps=cost,
-            )
+        row = ActionRow(
+            time_ps=self.now,
+            core=self.core,
+            pid=self.process.pid,
+            action=action,
+            child=made.pid if isinstance(made, Process) else 0,
+            allocations=work.allocations,
+            copied_bytes=work.copied_bytes,
+            written_bytes=self.machine.kernel.written_bytes,
+            cost_ps=self.machine.costs.cost_ps(work),
+            waited_ps=0,
         )
-        yield self.machine.pause(cost)
+        self.machine.records.action_work += work
+        actions, place = self.machine.records.actions, len(self.machine.records.actions)
+        actions.append(row)
+        yield from self.machine.take(row.cost_ps, work)
+        actions[place] = row._replace(waited_ps=self.now - row.time_ps - row.cost_ps)
 
     def _on_core(self) -> Activity:
         """Hold a core, one with time left in its slice if others wait; return its number."""

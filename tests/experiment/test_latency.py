@@ -15,7 +15,7 @@ def records(*requests: tuple[int, int, int], fork: tuple[int, int] | None = None
     columns = np.array(requests, np.int64).reshape(-1, 3).T * US
     made.requests(0, *columns)
     for time_us, action, pid, child in zip(fork or (), ("fork", "exit"), (1, 2), (2, 0), strict=False):
-        made.actions.append(ActionRow(time_us * US, 0, pid, action, child, 0, 0, 0, 5 * US))
+        made.actions.append(ActionRow(time_us * US, 0, pid, action, child, 0, 0, 0, 5 * US, 0))
     return made
 
 

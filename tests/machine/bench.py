@@ -6,6 +6,7 @@ from cowmodel.catalog import PAGINGS
 from cowmodel.cost.model import CostModel
 from cowmodel.cost.price import Price
 from cowmodel.engine.burst import Burst
+from cowmodel.engine.contention import Contention
 from cowmodel.engine.reference import ReferenceEngine
 from cowmodel.kernel.work import Work
 from cowmodel.machine import Machine
@@ -27,10 +28,11 @@ def bench(
     policy: str = "cow-flip",
     frames: int = 64,
     record_faults: bool = True,
+    contention: Contention | None = None,
 ) -> Machine:
     """Return a small x86-64 machine with nothing running on it."""
     kernel = boot(frames, policy, PAGINGS["x86-64"])
-    return Machine(kernel, costs, ReferenceEngine, cores, quantum_ps, sample_ps, record_faults)
+    return Machine(kernel, costs, ReferenceEngine, cores, quantum_ps, sample_ps, record_faults, contention)
 
 
 def run(machine: Machine, *mains: Main) -> Machine:

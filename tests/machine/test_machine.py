@@ -232,6 +232,7 @@ def test_an_action_is_recorded_with_who_did_it_when_where_and_at_what_cost():
         copied_bytes=2 * PAGE,
         written_bytes=10,
         cost_ps=700,
+        waited_ps=0,
     )
 
 

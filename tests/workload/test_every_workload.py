@@ -56,6 +56,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "image": "32 KiB",
         "rewritten": 0.25,
     },
+    "concurrent-forks": {"heap": "64 KiB", "backing": "base", "processes": 3, "written": 0.5},
     "trace": {"trace": str(TRACES / "busybox-sh"), "backing": "base", "write_bytes": 8},
     "scenario": {"file": "a10-fan-out.scn"},
 }
