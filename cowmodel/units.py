@@ -122,6 +122,34 @@ def format_duration(duration_ps: int) -> str:
     return _format(duration_ps, {u: f for u, f in DURATIONS.items() if u != "µs"})
 
 
+def format_band(duration_ps: int, low_ps: int, high_ps: int) -> str:
+    """Write a duration and between which ends it may lie, all in the unit of the duration.
+
+    Ends that look the same in that unit are left out.
+
+    Examples
+    --------
+    >>> format_band(7_400_000_000, 980_000_000, 9_000_000_000)
+    '7.4 ms (0.98-9)'
+    """
+    text = format_duration(duration_ps)
+    factor = DURATIONS[text.split()[1]]
+    low, high = (_decimals(end_ps / factor) for end_ps in (low_ps, high_ps))
+    return text if low == high else f"{text} ({low}-{high})"
+
+
+def unit_of_time(name: str) -> int | None:
+    """Return the picoseconds of the unit that a name tells; None if it names no time.
+
+    Examples
+    --------
+    >>> unit_of_time("fork_us.mean"), unit_of_time("peak_bytes.memory")
+    (1000000, None)
+    """
+    told = (unit_ps for unit, unit_ps in DURATIONS.items() if re.search(rf"_{unit}\b", name))
+    return next(told, None)
+
+
 def format_count(count: int) -> str:
     """Write a count with its thousands apart.
 
@@ -166,4 +194,9 @@ def _format(value: int, units: Mapping[str, int]) -> str:
     """Write at most two decimals, in the largest unit not above the value."""
     fitting = {factor: unit for unit, factor in units.items() if factor <= max(abs(value), 1)}
     factor = max(fitting)
-    return f"{value / factor:.2f}".rstrip("0").rstrip(".") + f" {fitting[factor]}"
+    return f"{_decimals(value / factor)} {fitting[factor]}"
+
+
+def _decimals(number: float) -> str:
+    """Write at most two decimals."""
+    return f"{number:.2f}".rstrip("0").rstrip(".")

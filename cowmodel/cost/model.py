@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from cowmodel.cost.price import LACKING, Price
+from cowmodel.cost.price import LACKING, NORMAL_95, Price
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.kernel.work import Work
 
@@ -23,6 +23,11 @@ Draws = Mapping[str, Sequence[Sequence[float]]]
 
 The fields of one draw belong together.
 """
+
+
+def stream_of_draw(number: int, name: str) -> np.random.Generator:
+    """Return the random stream of one uncertain thing in one draw: the same whatever else is drawn."""
+    return np.random.default_rng([number, zlib.crc32(name.encode())])
 
 
 def size_at_a_time(work: Work, field: str) -> float:
@@ -44,6 +49,8 @@ class CostModel:
         What the fitted prices would have been, in ps, had the measurements been drawn anew (bootstrap).
     unbacked : float
         Share of the memory that is zeroed or copied to whose frames the host of a guest does not back yet.
+    drift : float
+        All prices together move by up to this share up, or as much down, in 90 % of cases.
     """
 
     def __init__(
@@ -53,8 +60,10 @@ class CostModel:
         prices: Mapping[str, Price],
         draws: Draws | None = None,
         unbacked: float = 0.0,
+        drift: float = 0.0,
     ) -> None:
-        self.name, self.machine, self.draws, self.unbacked = name, machine, draws or {}, unbacked
+        self.name, self.machine, self.draws = name, machine, draws or {}
+        self.unbacked, self.drift = unbacked, drift
         self.prices = {field: prices[field] for field in Work._fields}
         self.cost_ps = cache(self._cost_ps)  # few different works occur, most of them millions of times
         self._values = [price.value_ps for price in self.prices.values()]
@@ -83,8 +92,9 @@ class CostModel:
 
     @property
     def uncertain(self) -> bool:
-        """Whether its prices have intervals."""
-        return bool(self.draws) or any(price.interval_ps for price in self.prices.values())
+        """Whether it says how sure its prices are; the intervals of mere assumptions do not."""
+        measured = [price.interval_ps for price in self.prices.values() if not price.assumed]
+        return bool(self.draws) or self.drift > 0 or any(measured)
 
     def adapted(self, without: Iterable[str] = (), unbacked: float = 0.0) -> "CostModel":
         """Return the model with some terms switched off, and a share of memory that the host does not back.
@@ -99,19 +109,23 @@ class CostModel:
             raise ConfigError(suggest("term", field, list(self.prices)))
         free = {field: Price(0.0, f"{LACKING}: switched off") for field in off}
         draws = {field: values for field, values in self.draws.items() if field not in off}
-        return CostModel(self.name, self.machine, self.prices | free, draws, unbacked)
+        return CostModel(self.name, self.machine, self.prices | free, draws, unbacked, self.drift)
 
     def drawn(self, number: int) -> "CostModel":
         """Return the model with prices as they may be as well.
 
-        Those that were fitted together are drawn together, others each from its interval. The same number
-        draws the same deviations for every preset.
+        Those that were fitted together are drawn together, others each from its interval, and a drift moves
+        all. The same number draws the same deviations for every preset.
         """
+        level = (1 + self.drift) ** (stream_of_draw(number, "drift").standard_normal() / NORMAL_95)
         prices = {}
         for field, price in self.prices.items():
-            if values := self.draws.get(field):
-                prices[field] = price.moved_to(values[number % len(values)])
-            else:
-                stream = np.random.default_rng([number, zlib.crc32(field.encode())])
-                prices[field] = price.at_deviation(stream.standard_normal())
+            prices[field] = self._drawn_price(field, price, number).scaled(level)
         return CostModel(self.name, self.machine, prices, unbacked=self.unbacked)
+
+    def _drawn_price(self, field: str, price: Price, number: int) -> Price:
+        if values := self.draws.get(field):
+            return price.moved_to(values[number % len(values)])
+        if price.interval_ps is None:
+            return price
+        return price.at_deviation(stream_of_draw(number, field).standard_normal())

@@ -15,6 +15,7 @@ of a leaf, others are over how many there are at a time:
 
 `[draws]`, where prices were fitted together, has a list of picoseconds a field: the prices of a bootstrap; of
 a curve, lists of prices at its points.
+`drift = 0.2` says that all prices together move by up to 20 % up, or as much down, in 90 % of cases.
 """
 
 import tomllib
@@ -31,9 +32,9 @@ from cowmodel.kernel.work import Work
 from cowmodel.units import parse_bandwidth, parse_duration, parse_size
 
 PRESETS = Path(__file__).with_name("presets")
-_KEYS = {"name": str, "machine": str, "extends": str, "prices": dict, "draws": dict}
-_OPTIONAL = ("extends", "draws")
-_KINDS = {str: "text", dict: "table"}
+_KEYS = {"name": str, "machine": str, "extends": str, "prices": dict, "draws": dict, "drift": float}
+_OPTIONAL = ("extends", "draws", "drift")
+_KINDS = {str: "text", dict: "table", float: "fraction such as 0.2"}
 _PS_PER_S = 10**12
 _ENTRY_BYTES = {"pte_entries": 1 << 12, "pmd_entries": 1 << 21, "pud_entries": 1 << 30}
 
@@ -93,7 +94,8 @@ def load_preset(path: Path) -> CostModel:
         raise ConfigError(
             f"{path}: prices.{missing[0]}: missing; give it a value and a source, or extend another preset"
         )
-    return CostModel(document["name"], document["machine"], prices, _draws(path, document, prices))
+    draws, drift = _draws(path, document, prices), _drift(path, document)
+    return CostModel(document["name"], document["machine"], prices, draws, drift=drift)
 
 
 def _read(path: Path, extending: tuple[Path, ...]) -> tuple[dict[str, Any], dict[str, Price]]:
@@ -195,6 +197,14 @@ def _value_ps(field: str, text: str) -> float:
     if field in _ENTRY_BYTES:
         return parse_duration(amount) * _ENTRY_BYTES[field] / parse_size(f"1 {unit}")
     raise ConfigError(f"expected a duration such as '19.3 ns' as the price of {field}, got {text!r}")
+
+
+def _drift(path: Path, document: Mapping[str, Any]) -> float:
+    """Return how far all prices of a preset move together."""
+    drift: float = document.get("drift", 0.0)
+    if not 0 <= drift <= 1:
+        raise ConfigError(f"{path}: drift: expected a fraction between 0 and 1, got {drift!r}")
+    return drift
 
 
 def _draws(

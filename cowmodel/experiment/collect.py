@@ -2,21 +2,22 @@
 
 ::
 
-    results/NAME/runs.csv         a row a run: what is varied, replication, summary
+    results/NAME/runs.csv         a row a run: what is varied, replication, summary, ends of bands
     results/NAME/TABLE.csv        the rows of that table of all runs, behind the same columns
     results/NAME/provenance.json  what made them, and the commands to make them again
 """
 
 import csv
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from cowmodel.experiment.config import Configuration
-from cowmodel.experiment.document import Document, canonical, flat, readable_json
+from cowmodel.experiment.document import Document, canonical, columns_of_band, flat, readable_json
 from cowmodel.experiment.provenance import version
 from cowmodel.experiment.store import PlannedRun, read_summary, read_table, replacing
 from cowmodel.experiment.sweep import Experiment
@@ -31,7 +32,7 @@ def plan(experiment: Experiment, results: Path) -> list[PlannedRun]:
         The folder of the results of this experiment.
     """
     return [
-        PlannedRun(results / "runs", point.configuration, replication, point.values)
+        PlannedRun(results / "runs", point.configuration, replication, point.values, experiment.file.draws)
         for point in experiment.points
         for replication in range(experiment.file.replications)
     ]
@@ -65,13 +66,24 @@ def collect(experiment: Experiment, runs: Sequence[PlannedRun], results: Path) -
 
 
 def _write_runs(path: Path, runs: Iterable[PlannedRun]) -> None:
-    """Write a row a run; a column that a run does not have is empty there."""
-    lines = [run.columns | _scalars(flat(read_summary(run))) for run in runs]
-    columns = dict.fromkeys(column for line in lines for column in line)
+    """Write a row a run; a column that a run does not have is empty there, and those of bands are last."""
+    lines, ends = [], []
+    for run in runs:
+        summary, bands = read_summary(run)
+        lines.append(run.columns | _scalars(flat(summary)))
+        ends.append(_ends(bands))
+    columns = dict.fromkeys(column for line in [*lines, *ends] for column in line)
+    rows = [line | band for line, band in zip(lines, ends, strict=True)]
     with replacing(path) as file, file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in line.items()} for line in lines)
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _ends(bands: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Give each end of each band a column."""
+    pairs = (zip(columns_of_band(path), ends, strict=True) for path, ends in bands.items())
+    return dict(chain.from_iterable(pairs))
 
 
 def _scalars(summary: Document) -> Document:

@@ -29,6 +29,7 @@ from cowmodel.kernel.state import CACHE_BYTES, check_memory
 from cowmodel.kernel.work import Work
 from cowmodel.workload.parameters import (
     Bandwidth,
+    Contiguity,
     Count,
     Duration,
     Existing,
@@ -110,7 +111,7 @@ class MachineTable(Parameters):
     cache: Size = Field(
         CACHE_BYTES, description="of the processor; faults in more mapped memory than it holds cost more"
     )
-    contiguity: Fraction = Field(
+    contiguity: Contiguity = Field(
         1.0, description="how often neighbouring pages get neighbouring frames, of memory used before"
     )
     unbacked: Fraction = Field(0.0, description="share of new memory that no host backs yet, on a guest")

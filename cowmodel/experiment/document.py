@@ -172,6 +172,17 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> Document:
     return result
 
 
+def columns_of_band(path: str) -> tuple[str, str]:
+    """Name the columns of a table for the ends of the band of the time at `path`.
+
+    Examples
+    --------
+    >>> columns_of_band("fork_us.mean")
+    ('fork_us.mean_low', 'fork_us.mean_high')
+    """
+    return f"{path}_low", f"{path}_high"
+
+
 def canonical(value: object) -> str:
     """Write a value as JSON in the one form that equal values share.
 

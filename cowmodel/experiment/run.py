@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from cowmodel import catalog
+from cowmodel.cost.model import CostModel, stream_of_draw
 from cowmodel.cost.preset import load_preset
 from cowmodel.engine.contention import Contention
 from cowmodel.errors import SimulationError
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _PS_PER_US, _PS_PER_MS = 10**6, 10**9
+
+# Fork and exit take time about linear in contiguity: half the draws of an unknown one lie on either side.
+MIDDLE_CONTIGUITY = 0.5
 
 
 @dataclass(frozen=True)
@@ -62,15 +66,20 @@ class Outcome:
         }
 
 
-def simulate(configuration: Configuration, replication: int) -> Outcome:
+def simulate(configuration: Configuration, replication: int, draw: int | None = None) -> Outcome:
     """Run `configuration` with the random streams of `replication`.
+
+    Parameters
+    ----------
+    draw : int, optional
+        With this draw of what is uncertain, and without the table of all faults.
 
     Raises
     ------
     SimulationError
         If the modelled machine cannot go on.
     """
-    machine = build(configuration)
+    machine = build(configuration, draw)
     streams = Streams(configuration.run.seed, replication)
     start(machine, partial(configuration.workload.main, streams=streams))
     try:
@@ -80,22 +89,35 @@ def simulate(configuration: Configuration, replication: int) -> Outcome:
     return Outcome(summarise(machine, records), records, configuration.run.sample_every)
 
 
-def build(configuration: Configuration) -> Machine:
+def priced(configuration: Configuration) -> CostModel:
+    """Return the prices of `configuration`."""
+    hardware = configuration.machine
+    return load_preset(hardware.costs).adapted(hardware.without, hardware.unbacked)
+
+
+def contiguity(configuration: Configuration, draw: int | None = None) -> float:
+    """Return the contiguity of memory; of an unknown one the middle, or what a draw makes of it."""
+    if not isinstance(known := configuration.machine.contiguity, str):
+        return known
+    return MIDDLE_CONTIGUITY if draw is None else stream_of_draw(draw, "contiguity").random()
+
+
+def build(configuration: Configuration, draw: int | None = None) -> Machine:
     """Return the machine that `configuration` describes, with nothing running on it."""
     hardware, era = configuration.machine, catalog.ERAS[configuration.kernel.era]
     policy = catalog.POLICIES[configuration.policy.copying]()
-    costs = load_preset(hardware.costs).adapted(hardware.without, hardware.unbacked)
+    costs = priced(configuration)
     kernel = Kernel(catalog.PAGINGS[hardware.paging], hardware.memory, policy, era, hardware.cache)
-    if hardware.contiguity < 1:
-        kernel.frames.age(hardware.contiguity)
+    if (in_order := contiguity(configuration, draw)) < 1:
+        kernel.frames.age(in_order)
     return Machine(
         kernel,
-        costs,
+        costs if draw is None else costs.drawn(draw),
         catalog.ENGINES[hardware.engine],
         hardware.cores,
         hardware.quantum,
         configuration.run.sample_every,
-        configuration.run.record_faults,
+        configuration.run.record_faults and draw is None,
         Contention(hardware.page_table_locks, hardware.mmap_locks, hardware.bandwidth),
         tlb=TlbGeometry() if hardware.tlb else None,
     )

@@ -2,7 +2,7 @@
 
 ::
 
-    results/NAME/runs/0f3a...b2/run.json         configuration, summary, provenance
+    results/NAME/runs/0f3a...b2/run.json         configuration, summary, bands, provenance
     results/NAME/runs/0f3a...b2/samples.parquet  one file a table
 """
 
@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 
 from cowmodel.errors import ConfigError
+from cowmodel.experiment.bands import Bands, find_bands
 from cowmodel.experiment.config import Configuration
 from cowmodel.experiment.document import Document, canonical, readable_json
 from cowmodel.experiment.provenance import provenance, source, version
@@ -37,12 +38,15 @@ class PlannedRun:
         The folder of all runs.
     point : Document
         From each varied path to its value.
+    draws : int
+        How often it is made again, with drawn prices.
     """
 
     runs: Path
     configuration: Configuration
     replication: int
     point: Document
+    draws: int = 0
 
     @property
     def columns(self) -> Document:
@@ -59,6 +63,7 @@ class PlannedRun:
             "document": self.configuration.document,
             "inputs": self.configuration.inputs,
             "replication": self.replication,
+            "draws": self.draws,
             "version": version(),
             "source": source(),
         }
@@ -79,10 +84,11 @@ def perform(run: PlannedRun) -> None:
     OSError
         If it cannot be written, with the path.
     """
-    write_run(run, simulate(run.configuration, run.replication))
+    outcome = simulate(run.configuration, run.replication)
+    write_run(run, outcome, find_bands(run.configuration, run.replication, outcome.summary, run.draws))
 
 
-def write_run(run: PlannedRun, outcome: Outcome) -> None:
+def write_run(run: PlannedRun, outcome: Outcome, bands: Bands) -> None:
     """Put the outcome of a run on disk.
 
     Raises
@@ -94,22 +100,23 @@ def write_run(run: PlannedRun, outcome: Outcome) -> None:
         folder.mkdir()
         for name, table in outcome.tables.items():
             table.to_parquet(folder / f"{name}.parquet", compression="zstd", index=False)
-        (folder / "run.json").write_text(readable_json(_described(run, outcome)), encoding="utf-8")
+        (folder / "run.json").write_text(readable_json(_described(run, outcome, bands)), encoding="utf-8")
 
 
-def _described(run: PlannedRun, outcome: Outcome) -> dict[str, Any]:
+def _described(run: PlannedRun, outcome: Outcome, bands: Bands) -> dict[str, Any]:
     """All of a run but its tables."""
     seed = {"seed": run.configuration.run.seed, "replication": run.replication}
     return {
         "configuration": run.configuration.document,
         "inputs": run.configuration.inputs,
         "summary": outcome.summary,
+        "bands": bands._asdict(),
         "provenance": provenance() | seed,
     }
 
 
-def read_summary(run: PlannedRun) -> dict[str, Any]:
-    """Read the summary of a finished run.
+def read_summary(run: PlannedRun) -> tuple[dict[str, Any], dict[str, tuple[float, float]]]:
+    """Read the summary of a finished run, and the bands of its times.
 
     Raises
     ------
@@ -118,10 +125,10 @@ def read_summary(run: PlannedRun) -> dict[str, Any]:
     """
     path = run.folder / "run.json"
     try:
-        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["summary"]
+        whole = json.loads(path.read_text(encoding="utf-8"))
+        return whole["summary"], whole["bands"]["times"]
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"{path}: expected a finished run; remove the folder") from error
-    return summary
 
 
 def read_table(run: PlannedRun, name: str) -> pd.DataFrame:

@@ -29,7 +29,7 @@ from cowmodel.experiment.document import (
 )
 from cowmodel.experiment.grid import Sweep, combinations
 from cowmodel.experiment.validation import located, validated
-from cowmodel.workload.parameters import FilePath, Parameters, Positive
+from cowmodel.workload.parameters import Count, FilePath, Parameters, Positive
 
 FILE = "experiment.toml"
 
@@ -54,6 +54,9 @@ class ExperimentFile(Question):
 
     base: FilePath = Field(description="the configuration that is varied")
     replications: Positive = Field(description="runs of each point, each with its own streams")
+    draws: Count = Field(
+        0, description="how often each run is made again with drawn prices, for the bands of its times"
+    )
     sweep: tuple[Sweep, ...] = Field(min_length=1, description="one or more tables [[sweep]]")
     tables: tuple[
         Literal["faults", "actions", "samples", "memory", "requests", "latency", "windows"], ...

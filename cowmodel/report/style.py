@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cowmodel import catalog
+from cowmodel.experiment.document import columns_of_band
 from cowmodel.experiment.store import replacing
 
 ONE_COLUMN_IN = 3.35
@@ -103,6 +106,24 @@ def _look(number: int) -> dict[str, Any]:
         "marker": MARKERS[(number + again) % len(MARKERS)],
         "linestyle": LINES[(number + again) % len(LINES)],
     }
+
+
+def draw_band(
+    axes: Axes, at: Iterable[float], runs: pd.DataFrame, column: str, scale: float, color: str
+) -> None:
+    """Shade between which ends a time lies, where a table has its band.
+
+    Parameters
+    ----------
+    at : iterable of float
+        Places on the horizontal axis, one a row of `runs`.
+    scale : float
+        What the ends are multiplied with.
+    """
+    ends = list(columns_of_band(column))
+    if set(ends) <= set(runs):
+        low, high = runs[ends].to_numpy().T * scale
+        axes.fill_between(list(at), low, high, color=color, alpha=0.2, linewidth=0)
 
 
 def save(figure: Figure, folder: Path, stem: str) -> list[Path]:

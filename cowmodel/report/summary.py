@@ -1,15 +1,16 @@
 """The summary of a run as a table for people."""
 
 import math
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cowmodel.experiment.document import flat
-from cowmodel.units import DURATIONS, format_count, format_duration, format_size
+from cowmodel.experiment.document import columns_of_band, flat
+from cowmodel.units import format_band, format_count, format_duration, format_size, unit_of_time
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Bands = Mapping[str, Sequence[float]]
 
 _MOST_ROWS = 24
 
@@ -21,20 +22,22 @@ HEADLINES = {
 }
 
 
-def summary_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def summary_rows(summary: dict[str, Any], bands: Bands) -> Iterator[tuple[str, str]]:
     """Go through the labels and values of a summary, first those of `HEADLINES`; what is 0 is left out.
 
     Parameters
     ----------
     summary : dict
         As a run returns it; the unit of a number is in its name.
+    bands : mapping
+        From the dotted path of a time to the ends of its band.
     """
     values = flat(summary)
     for label, name in HEADLINES.items():
-        yield label, readable(name, values.pop(name))
+        yield label, readable(name, values.pop(name), bands.get(name))
     for name, value in values.items():
         if value != 0:
-            yield name, readable(name, value)
+            yield name, readable(name, value, bands.get(name))
 
 
 def headlines(runs: "pd.DataFrame") -> str:
@@ -49,18 +52,30 @@ def headlines(runs: "pd.DataFrame") -> str:
     varied = {name: name.rpartition(".")[2] for name in paths if runs[name].nunique() > 1}
     shown = runs[list(varied)].rename(columns=varied).head(_MOST_ROWS)
     for label, name in HEADLINES.items():
-        shown[label] = [readable(name, value) for value in runs[name].head(_MOST_ROWS)]
+        shown[label] = [
+            readable(name, value, band) for value, band in zip(runs[name], _bands(runs, name), strict=True)
+        ][:_MOST_ROWS]
     more = f"\n... and {len(runs) - _MOST_ROWS} more in runs.csv" if len(runs) > _MOST_ROWS else ""
     return shown.to_string(index=False) + more
 
 
-def readable(name: str, value: object) -> str:
-    """Write a value with the unit that its name tells.
+def _bands(runs: "pd.DataFrame", name: str) -> list[Sequence[float] | None]:
+    """Return the band of one time in each run."""
+    ends = list(columns_of_band(name))
+    if not set(ends) <= set(runs):
+        return [None] * len(runs)
+    return [None if math.isnan(low) else (low, high) for low, high in runs[ends].to_numpy()]
+
+
+def readable(name: str, value: object, band: Sequence[float] | None = None) -> str:
+    """Write a value with the unit that its name tells, and behind it the band, if it has one.
 
     Examples
     --------
     >>> readable("fork_us.mean", 2500.0), readable("copies.total", 12345), readable("fault_us.max", None)
     ('2.5 ms', '12,345', 'none')
+    >>> readable("fork_us.mean", 2500.0, (2100.0, 3000.0))
+    '2.5 ms (2.1-3)'
     """
     if isinstance(value, list):
         return f"{len(value)} (see --json)"
@@ -68,9 +83,9 @@ def readable(name: str, value: object) -> str:
         return "none"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "none" if value is None else str(value)
-    for unit, unit_ps in DURATIONS.items():
-        if re.search(rf"_{unit}\b", name):
-            return format_duration(round(value * unit_ps))
+    if unit_ps := unit_of_time(name):
+        times = [round(time * unit_ps) for time in (value, *(band or ()))]
+        return format_band(*times) if band else format_duration(*times)
     if "_bytes" in name:
         return format_size(round(value))
     return format_count(value) if isinstance(value, int) else f"{value:.4g}"

@@ -14,6 +14,7 @@ Type             In the file        In the program
 ``Count``        ``0``              int, at least 0
 ``Positive``     ``1``              int, at least 1
 ``Fraction``     ``0.25``           float, 0 to 1
+``Contiguity``   ``"unknown"``      the same, or that text
 ``FilePath``     ``"sort.csv.gz"``  Path that exists
 ``PageBacking``  ``"base"``         Backing
 ===============  =================  =========================
@@ -23,7 +24,7 @@ import glob
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -175,5 +176,6 @@ Bandwidth = Annotated[int, Quantity("a bandwidth such as '10 GB/s'", parse_bandw
 Count = Annotated[int, Field(ge=0, le=2**31), Expected("a whole number from 0 to 2^31")]
 Positive = Annotated[int, Field(ge=1, le=2**31), Expected("a whole number from 1 to 2^31")]
 Fraction = Annotated[float, Field(ge=0, le=1), Expected("a fraction between 0 and 1")]
+Contiguity = Annotated[Fraction | Literal["unknown"], Expected("a fraction between 0 and 1, or 'unknown'")]
 PageBacking = Annotated[Backing, Parsed("a backing such as 'base', 'thp' or 'hugetlb 2 MiB'", parse_backing)]
 FilePath = Annotated[Path, Existing("the path of a file")]

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,8 +34,35 @@ def test_a_run_of_the_reference_engine_loads_no_compiler(house: Path) -> None:
 def test_json_is_one_object_with_sorted_keys(house: Path) -> None:
     text = run("--json").stdout
     printed = json.loads(text)
-    assert list(printed) == sorted(printed) == ["configuration", "summary", "version"]
+    assert list(printed) == sorted(printed) == ["bands", "configuration", "summary", "version"]
     assert printed["configuration"]["machine"]["memory"] == "64 MiB"
+
+
+def test_the_last_line_says_why_there_are_no_bands(house: Path) -> None:
+    last = run().stdout.splitlines()[-1].split(maxsplit=1)
+    assert last == ["bands", "none: no price that epyc7302p-linux5.6 measured has an interval"]
+
+
+def test_behind_the_fork_time_stands_its_band(house: Path) -> None:
+    words = ("--set", "machine.costs=vm-linux6.18", "--draws", "3")
+    lines = [line.split() for line in run(*words).stdout.splitlines()]
+    assert lines[1][:2] == ["fork", "time"]
+    assert re.fullmatch(r"\([0-9.]+-[0-9.]+\)", lines[1][-1])
+    assert " ".join(lines[-1]) == "bands 50 % of cases, by 3 draws of the prices of vm-linux6.18"
+
+
+def test_draws_leave_the_summary_as_it_is(house: Path) -> None:
+    words = ("--json", "--set", "machine.costs=vm-linux6.18", "--draws")
+    none, some = (json.loads(run(*words, draws).stdout) for draws in ("0", "2"))
+    assert none["bands"] == {"note": "none: no draws asked for", "times": {}}
+    assert none["summary"] == some["summary"]
+    assert "fork_us.mean" in some["bands"]["times"]
+
+
+def test_fewer_draws_than_none_are_refused(house: Path) -> None:
+    result = run("--draws", "-1")
+    assert result.exit_code == 2
+    assert "'--draws': -1 is not in the range x>=0" in result.stderr
 
 
 def test_equal_commands_print_equal_bytes(house: Path) -> None:

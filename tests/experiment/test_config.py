@@ -59,6 +59,17 @@ def test_a_misspelled_key_gets_a_suggestion_and_the_right_one_is_missing(config:
     ]
 
 
+def test_contiguity_is_a_fraction_or_unknown(config: Path) -> None:
+    assert load(config, ["machine.contiguity=0.3"]).machine.contiguity == 0.3
+    assert load(config, ["machine.contiguity=unknown"]).machine.contiguity == "unknown"
+
+
+@pytest.mark.parametrize("value", ["1.1", "unknwn", "true"])
+def test_a_contiguity_that_is_neither_is_refused(config: Path, value: str) -> None:
+    (said,) = complaints(config, f"machine.contiguity={value}")
+    assert "machine.contiguity: expected a fraction between 0 and 1, or 'unknown', got" in said
+
+
 def test_a_tlb_is_modelled_only_where_the_file_or_a_setting_says_so(config: Path, edit: Edit) -> None:
     assert not load(config).machine.tlb
     assert load(config, ["machine.tlb=true"]).machine.tlb
@@ -102,8 +113,8 @@ def test_the_state_of_memory_and_the_prices_to_do_without_are_those_of_the_file(
     [
         ("cache=-1 MiB", "cache: expected a size of at least 0, got '-1 MiB'"),
         ("cache=5", "cache: expected a size such as '4 KiB', got 5; add the unit, in quotes: '5 B'"),
-        ("contiguity=1.5", "contiguity: expected a fraction between 0 and 1, got 1.5"),
-        ("contiguity=much", "contiguity: expected a fraction between 0 and 1, got 'much'"),
+        ("contiguity=1.5", "contiguity: expected a fraction between 0 and 1, or 'unknown', got 1.5"),
+        ("contiguity=much", "contiguity: expected a fraction between 0 and 1, or 'unknown', got 'much'"),
         ("unbacked=-0.1", "unbacked: expected a fraction between 0 and 1, got -0.1"),
         ("without=hits", "without: expected a list in brackets, got 'hits'"),
         ("without=[3]", "without.0: expected a price of a preset, got 3; write it as text in quotes"),

@@ -104,7 +104,7 @@ def test_a_missing_question_says_what_is_expected(folder: Path, file: Path, edit
     assert complaint(folder).splitlines() == [
         "experiments/flips/experiment.toml: question: missing; expected what the experiment answers",
         "experiments/flips/experiment.toml: qestion: unknown key: no 'qestion' among question, "
-        "expectation, outcome, base, replications, sweep, tables; did you mean 'question'?",
+        "expectation, outcome, base, replications, draws, sweep, tables; did you mean 'question'?",
     ]
 
 

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 import matplotlib as mpl
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from cowmodel import catalog
-from cowmodel.report.style import ONE_COLUMN_IN, STYLE, save, series_style
+from cowmodel.report.style import ONE_COLUMN_IN, STYLE, draw_band, save, series_style
 
 DRAW = """
 import sys, pathlib, matplotlib as mpl
@@ -78,6 +79,17 @@ def test_other_names_take_no_look_of_a_policy_beside_them() -> None:
 def test_policies_differ_without_colour() -> None:
     looks = series_style(catalog.POLICIES).values()
     assert len({look["marker"] for look in looks}) == len(catalog.POLICIES)
+
+
+def test_a_band_is_shaded_where_the_table_has_one() -> None:
+    axes = Figure().subplots()
+    runs = pd.DataFrame({"fork_us.mean": [2.0, 3.0]})
+    draw_band(axes, [0, 1], runs, "fork_us.mean", 0.5, "red")
+    assert not axes.collections
+    banded = runs.assign(**{"fork_us.mean_low": [1.0, 2.0], "fork_us.mean_high": [4.0, 6.0]})
+    draw_band(axes, [0, 1], banded, "fork_us.mean", 0.5, "red")
+    (shade,) = axes.collections
+    assert shade.get_datalim(axes.transData).bounds == (0, 0.5, 1, 2.5)
 
 
 def test_a_figure_is_one_column_wide() -> None:

@@ -517,7 +517,7 @@ BAD = {
     "a key that is unknown": Bad(
         "extends =",
         "extend =",
-        "no 'extend' among name, machine, extends, prices, draws; did you mean 'extends'?",
+        "no 'extend' among name, machine, extends, prices, draws, drift; did you mean 'extends'?",
     ),
     "a key that is missing": Bad("machine =", "# machine =", "machine: missing; expected a text"),
 }
