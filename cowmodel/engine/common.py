@@ -13,8 +13,8 @@ from cowmodel.kernel.fault import (
     Fault,
     copied,
     filled,
+    given_back,
     out_of_cache,
-    released,
     replaced,
 )
 from cowmodel.kernel.kernel import Kernel
@@ -31,11 +31,12 @@ def common_faults(page_bytes: int, others: int, where: int) -> tuple[Fault, ...]
     flips, looks, finds, none = (
         looking(kind, where) for kind in (FLIP[False], COPY[False], FILL[False], "spurious")
     )
-    copy, fill, lost = copied(page_bytes), filled(page_bytes), Work(frees=1, freed_bytes=page_bytes)
+    copy, fill, lost = copied(page_bytes), filled(page_bytes), given_back(page_bytes)
+    copies = copy + looks + replaced(others) + Work(releases=1)
     return (
         Fault(FLIP[False], FLIPPED + flips),
-        Fault(COPY[False], copy + looks + replaced(others) + released(0)),
-        Fault(COPY[False], copy + looks + replaced(others) + released(page_bytes)),
+        Fault(COPY[False], copies),
+        Fault(COPY[False], copies + lost),
         Fault("late", copy + looks + lost),
         Fault(FILL[False], fill + finds),
         Fault("late", fill + finds + lost),
@@ -45,7 +46,7 @@ def common_faults(page_bytes: int, others: int, where: int) -> tuple[Fault, ...]
 
 def looking(kind: str, where: int) -> Work:
     """Return what a fault of `kind` takes more for where it is."""
-    return out_of_cache(kind, cold=where > 1, far=where % 2 > 0)
+    return out_of_cache(kind, kind in (*COPY, *FILL), cold=where > 1, far=where % 2 > 0)
 
 
 def access_prices(kernel: Kernel, price: Callable[[Work], int]) -> list[int]:

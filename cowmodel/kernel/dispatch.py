@@ -35,7 +35,7 @@ from cowmodel.hardware.paging import (
 )
 from cowmodel.kernel import anonymous, cached, large_folio
 from cowmodel.kernel.address_space import AddressSpace, Vma
-from cowmodel.kernel.fault import Fault, Pending, released, replaced
+from cowmodel.kernel.fault import Fault, Pending, given_back, replaced
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.reverse_map import flip_last_sharers
 from cowmodel.kernel.state import KernelState
@@ -108,7 +108,7 @@ def commit(kernel: KernelState, process: Process, pending: Pending) -> Fault:
             kernel.hugetlb.drop(kernel.frames, np.array([pfn]), kept=pending.vma.reserved and not seen)
         kernel.frames.release(np.array([pfn]), pages)
         table.deposit(-(kind == "thp_fill"))
-        return Fault("late", work + Work(frees=1, freed_bytes=pages * kernel.geometry.page_bytes))
+        return Fault("late", work + given_back(pages * kernel.geometry.page_bytes, pending.vma.level > 1))
     entries[:] = with_frame(np.arange(pfn, pfn + pages, leaf), leaf_bits(level, write) | order << ORDER_SHIFT)
     if order:
         kernel.folios.add(entries, table.root)
@@ -136,4 +136,5 @@ def _let_go(kernel: KernelState, process: Process, pending: Pending) -> Work:
         if leaf > 1:
             kernel.hugetlb.drop(kernel.frames, frame_of(old), kept=False)
         work += flip_last_sharers(kernel, np.array([pending.vpn]), frame_of(old), leaf)
-    return work + released((used - kernel.frames.used) * kernel.geometry.page_bytes)
+    freed_bytes = (used - kernel.frames.used) * kernel.geometry.page_bytes
+    return work + Work(releases=1) + given_back(freed_bytes, pooled=leaf > 1)

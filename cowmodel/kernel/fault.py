@@ -28,7 +28,6 @@ KINDS = (
     *(*OF_OBJECTS, *FILL, *COPY, *FLIP, *LARGE_FOLIOS),
 )
 COPIES = (*COPY, "file_cow", "thp_split_copy", "thp_copy")
-MAPS = ("spurious", "zero_map", "thp_zero_map", "file_map")  # nothing is written, only an entry
 FLIPS = (*FLIP, "thp_reuse", "shared_upgrade")
 
 FLIPPED = Work(traps=1, flips=1)
@@ -40,16 +39,17 @@ def is_far(vpn: int, last_vpn: int) -> bool:
     return abs(vpn - last_vpn) > NEAR_PAGES
 
 
-def out_of_cache(kind: str, cold: bool, far: bool) -> Work:
+def out_of_cache(kind: str, fills: bool, cold: bool, far: bool) -> Work:
     """Return what a fault takes more because it does not find in the caches what it needs.
 
     A fault that copies or flips looks at the frame that was there, whose record is near that of the fault
-    before or is not; `cold` says that memory is larger than the cache, so that new frames are not in it
-    either.
+    before or is not; `cold` says that memory is larger than the cache: neither is a new frame in it, if it
+    `fills` one.
     """
     looks = kind in COPIES or kind in FLIPS
-    fills = cold and kind not in FLIPS and kind not in MAPS
-    return Work(cold_frames=int(fills), cold_records=int(cold and looks), far_records=int(far and looks))
+    return Work(
+        cold_frames=int(cold and fills), cold_records=int(cold and looks), far_records=int(far and looks)
+    )
 
 
 def filled(leaf_bytes: int) -> Work:
@@ -70,9 +70,9 @@ def replaced(others: int) -> Work:
     return Work(invalidations=1, shootdowns=others)
 
 
-def released(freed_bytes: int) -> Work:
-    """Return the work of taking leave of the old frame, which is free then if it has `freed_bytes`."""
-    return Work(releases=1, frees=int(freed_bytes > 0), freed_bytes=freed_bytes)
+def given_back(freed_bytes: int, pooled: bool = False) -> Work:
+    """Return the work of giving a leaf of so many bytes back, if any; a pool keeps it in one piece."""
+    return Work(frees=int(freed_bytes > 0), freed_bytes=0 if pooled else freed_bytes)
 
 
 class Fault(NamedTuple):

@@ -199,7 +199,8 @@ class Memory(KernelState):
         process.memory.family.changes += 1  # a bus error leaves the tables that it has made
         fault = dispatch.begin(self, process, vpn, write)
         if far | (cold := self.is_cold(process.memory)):
-            fault = fault._replace(work=fault.work + out_of_cache(fault.kind, cold, far))
+            more = out_of_cache(fault.kind, fault.work.allocations > 0, cold, far)
+            fault = fault._replace(work=fault.work + more)
         return fault if isinstance(fault, Pending) else _noted(process, fault)
 
     def commit_fault(self, process: Process, pending: Pending) -> Fault:

@@ -80,7 +80,8 @@ class Work(NamedTuple):
     table_frees : int
         Table pages below the root given back, other than those kept for splits, which go with their leafs.
     frees, freed_bytes : int
-        Leafs, or folios, given back to the frame allocator; their size.
+        Leafs, or folios, given back; the size of those that go to the frame allocator, not to a pool of huge
+        pages or with an object, whose price is that of `evictions`.
     switches : int
         Times a core went from one process to another.
     tlb_hits, walk_loads : int

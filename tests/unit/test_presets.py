@@ -132,7 +132,8 @@ BAD = {
     "a curve of one point": Bad(
         '"4096" = "15 ns", ',
         "",
-        "prices.pte_entries: expected a curve of two points or more, at sizes above 0, got {'65536': '23 ns'}",
+        "prices.pte_entries: expected a curve of two points or more, at sizes above 0, got"
+        " {'65536': '23 ns'}",
     ),
 }
 
