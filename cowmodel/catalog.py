@@ -7,6 +7,7 @@ from cowmodel.engine.compiled import CompiledEngine
 from cowmodel.engine.reference import ReferenceEngine
 from cowmodel.hardware.paging import PAGINGS
 from cowmodel.kernel.choices import CopyPolicy
+from cowmodel.kernel.commitment import Overcommit
 from cowmodel.machine import EngineMaker
 from cowmodel.policy.copying import CopyOnWrite, EagerCopy, EagerFlip, LastSharerFlip
 from cowmodel.policy.eras import ERAS
@@ -21,7 +22,7 @@ from cowmodel.workload.request_server import RequestServer
 from cowmodel.workload.snapshot_server import SnapshotServer
 from cowmodel.workload.workload import Workload
 
-__all__ = ["COSTS", "ENGINES", "ERAS", "LOCALITIES", "PAGINGS", "POLICIES", "WORKLOADS"]
+__all__ = ["COSTS", "ENGINES", "ERAS", "LOCALITIES", "OVERCOMMIT", "PAGINGS", "POLICIES", "WORKLOADS"]
 
 POLICIES: dict[str, type[CopyPolicy]] = {
     "eager": EagerCopy,
@@ -40,6 +41,8 @@ WORKLOADS: dict[str, type[Workload]] = {
     "trace": Replay,
     "scenario": Enactment,
 }
+
+OVERCOMMIT: dict[str, Overcommit] = {rule.value: rule for rule in Overcommit}
 
 ENGINES: dict[str, EngineMaker] = {"reference": ReferenceEngine, "compiled": CompiledEngine}
 

@@ -7,9 +7,10 @@
     │   ├── ConfigError            the user's file or command    exit code 2
     │   └── SimulationError        the modelled machine          exit code 1
     │       ├── OutOfMemory        ... has no free frame left
+    │       │   └── CommitLimit    ... promises no more of them
     │       └── Signal             ... stops a process, which may go on
-    │           ├── SegmentationFault   it was asked for an unmapped page
-    │           └── BusError            it has no huge page left for a mapped one
+    │           ├── SegmentationFault   it accessed an unmapped page, or against rights
+    │           └── BusError            there is nothing to map: no huge page, no file
     └── AssertionError             a broken invariant: our bug   traceback
 
 A message reads ``where: what was expected, what came instead; what to do``.
@@ -47,6 +48,10 @@ class OutOfMemory(SimulationError):
     """No frame is free for a fault or a fork that needs one."""
 
 
+class CommitLimit(OutOfMemory):
+    """The kernel does not overcommit memory so far: a mapping, a fork or a right to write is refused."""
+
+
 class Signal(SimulationError):
     """A process is told that an access cannot be made."""
 
@@ -56,7 +61,7 @@ class SegmentationFault(Signal):
 
 
 class BusError(Signal):
-    """A process accessed a page of its own for which the pool of huge pages has none left."""
+    """A process accessed a page of its own for which the pool has none left, or behind the end of a file."""
 
 
 def suggest(what: str, name: str, shelf: Iterable[str]) -> str:

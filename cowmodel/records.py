@@ -45,7 +45,7 @@ class MemoryRow(NamedTuple):
     """Memory of the machine at one time.
 
     `cached_bytes` are shared objects that nothing maps just now, `pending_bytes` new memory of faults under
-    way, `kept_bytes` pages of large folios that nothing maps while others of the same folio are mapped;
+    way, `kept_bytes` pages that nothing maps, but which are pinned, or of a folio of which others are mapped;
     `pss_bytes` and `entries` are sums over the processes, so that pss + cached + pending + kept = used and
     entries = sharers. Faults are counted from the start on,
     minor ones as `ru_minflt` does, with those of populate; copies and flips are kinds of faults.

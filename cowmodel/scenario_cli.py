@@ -102,7 +102,7 @@ def fuzz(
 
     Example: cowmodel scenario fuzz --seed 1 --count 1000 --backing base
     """
-    from cowmodel.live.fuzz import BACKINGS
+    from cowmodel.live.author import BACKINGS
     from cowmodel.live.processes import agent
     from cowmodel.speed.running_kernel import CannotMeasure
 

@@ -15,10 +15,10 @@ from cowmodel.catalog import ERAS, POLICIES
 from cowmodel.engine.burst import FaultRow
 from cowmodel.hardware.page_table import NO_SLOT
 from cowmodel.hardware.paging import DIRTY, PRESENT, SPECIAL, WRITE, Geometry, frame_of
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.vma import Vma
 from cowmodel.records import Records
 
 TOY = Geometry("toy", 4096, (2, 2, 2), (1, 2), 18)
@@ -107,7 +107,11 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, set):
         return set(value)
-    return {size: list(freed) for size, freed in value.items()} if isinstance(value, dict) else value
+    return {key: _plain(each) for key, each in value.items()} if isinstance(value, dict) else _copied(value)
+
+
+def _copied(value: Any) -> Any:
+    return list(value) if isinstance(value, list) else value
 
 
 def _drawn(kernel: Kernel, word: int) -> str:

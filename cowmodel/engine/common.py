@@ -56,8 +56,13 @@ def access_prices(kernel: Kernel, price: Callable[[Work], int]) -> list[int]:
 
 
 def flips_by_sharers(kernel: Kernel) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Return whether the policy flips with so many sharers; place 0 says whether it seeks last sharers."""
+    """Return whether the policy flips with so many sharers; place 0 says whether it seeks last sharers.
+
+    Where that depends on other references too, it says nothing, so that the kernel is asked each time.
+    """
     policy = kernel.policy
+    if kernel.era.lru_batch:
+        return np.array([policy.seeks_last_sharer()])
     flips = [policy.at_write(sharers) is AtWrite.FLIP for sharers in range(1, _MOST_SHARERS)]
     assert not any(flips[1:]), f"{policy} flips a frame that others map"
     return np.array([policy.seeks_last_sharer(), *flips])

@@ -210,7 +210,7 @@ class CompiledEngine:
                 state[code.LAST] = vpn
             except Signal as signal:
                 burst.signal = signal
-                state[code.CLOCK], state[code.STATE] = now, code.DONE
+                state[code.CLOCK], state[code.STATE] = now, code.STOPPED
                 return
             if begun:
                 self._pending[core], state[code.BEGAN] = begun, began
@@ -250,6 +250,8 @@ class CompiledEngine:
                 burst.process.written_bytes += written
                 self._kernel.written_bytes += written
                 self._lists.tell(burst, done)
+                if written and self._kernel.folios.any:
+                    self._lists.note_written(burst, done, self._kernel.folios.written)
                 burst.done = done
         counts = self._told.counts.reshape(-1)
         if len(places := counts.nonzero()[0]):

@@ -19,7 +19,7 @@ _LANES = 8
 class CompiledPasses(Passes):
     """What `Passes` does, faster.
 
-    Left to it are large leafs, large folios, dirty frames, and policies that seek last sharers.
+    Left to it are large leafs, large folios, dirty and pinned frames, and policies that seek last sharers.
     """
 
     def __init__(self, arena: Arena, frames: FrameTable, folios: Folios) -> None:
@@ -67,7 +67,7 @@ class CompiledPasses(Passes):
 
     def drop(self, table: PageTable, run: Run, tell: Heard | None = None) -> Dropped:
         """Empty the entries of the run; return what they were."""
-        if run.level > 1 or run.folios or tell or self._frames.dirty:
+        if run.level > 1 or run.folios or tell or self._frames.noted:
             return super().drop(table, run, tell)
         where = table.root, *run[:3]
         gone = passes.drop(*self._tree, *where, *self._memory, self._frames.cached)

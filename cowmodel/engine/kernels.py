@@ -25,14 +25,15 @@ The state of a core is one row of `cores`, int64[C, 23]:
     ROW FIRST                  its row of `Lists`; the table of level 1 at which that row's directory begins
     FILL_FROM FILL_END         pages without an entry that a write may fill here
     HITS                       hits since its last fault: they can be taken back
-    STATE                      IDLE, RUNNING, FAULTING and COMMITTING (wait for their turn), DONE
+    STATE                      IDLE, RUNNING, FAULTING and COMMITTING (wait for their turn), DONE,
+                               STOPPED (by a signal, in its turn)
     STRICT PACED TIMED         whether hits wait for their turn; whether accesses have times, or a `Service`
     OTHERS LOCKED              other cores of the space; until when it is locked
     BEGAN NEW SEEN             of a fault under way: its start, new frame (-1: the caller has it), entry found
     OWNER                      what the space is in the records of large folios
 
-What a kernel cannot resolve (no table, the zero frame, frames of objects, huge leafs, last sharers that are
-looked for, no memory) goes back to the caller as RARE.
+What a kernel cannot resolve (no table, the zero frame, frames of objects or merged ones, huge leafs, last
+sharers that are looked for, frames while any are dirty or pinned, no memory) goes back to the caller as RARE.
 """
 
 from typing import Any, NamedTuple
@@ -46,7 +47,7 @@ from cowmodel.engine.jit import compiled, part, prefetch, unsigned
 from cowmodel.hardware import folios
 from cowmodel.hardware.folios import FIELDS as FOLIO_FIELDS
 from cowmodel.hardware.folios import LEAST_ORDER, SHARED, TOTAL
-from cowmodel.hardware.frames import CEILING, DIRTIED, FREED, FRESH, PEAK, PENDING, SHARERS, TABLES, USED
+from cowmodel.hardware.frames import CEILING, FREED, FRESH, NOTED, PEAK, PENDING, SHARERS, TABLES, USED
 from cowmodel.hardware.paging import (
     ACCESSED,
     CACHED,
@@ -56,11 +57,13 @@ from cowmodel.hardware.paging import (
     GUARDED,
     LARGE,
     LEAF,
+    MERGED,
     ORDER_MASK,
     ORDER_SHIFT,
     PRESENT,
     SAVED_DIRTY,
     SPECIAL,
+    USER,
     WRITE,
 )
 from cowmodel.hardware.tlb import (
@@ -82,7 +85,7 @@ from cowmodel.kernel.fault import NEAR_PAGES
 
 CLOCK, POSITION, END, LIMIT, ROW, FIRST, FILL_FROM, FILL_END, HITS = range(9)
 STATE, STRICT, PACED, OTHERS, LOCKED, BEGAN, NEW, SEEN, OWNER, COLD, LAST, WHERE, TIMED, FIELDS = range(9, 23)
-IDLE, RUNNING, FAULTING, COMMITTING, DONE = range(5)
+IDLE, RUNNING, FAULTING, COMMITTING, DONE, STOPPED = range(6)
 NOTHING, COMPLETED, RARE, LOG_FULL = range(4)  # what `advance` ended with
 FLIP, COPY, COPY_AND_FREE, LATE_COPY, FILL, LATE_FILL, SPURIOUS, KINDS = range(8)  # of faults
 AHEAD = 16  # accesses to look ahead: rows of places have as many more at their end
@@ -192,12 +195,12 @@ _PAIR = types.UniTuple(types.int64, 2)
 _READ = types.Array(types.int64, 1, "A", readonly=True)
 
 _BITS = unsigned
-_P, _W, _A = _BITS(PRESENT), _BITS(WRITE), _BITS(ACCESSED)
+_P, _PU, _W, _A = _BITS(PRESENT), _BITS(PRESENT | USER), _BITS(WRITE), _BITS(ACCESSED)
 _PW, _AD = _BITS(PRESENT | WRITE), _BITS(ACCESSED | DIRTY)
 _NOT_AD = _BITS(~(ACCESSED | DIRTY) % (1 << 64))
 _W_AT, _D_AT = _BITS(WRITE.bit_length() - 1), _BITS(DIRTY.bit_length() - 1)
 _PL = _BITS(PRESENT | LARGE)
-_NOT_SIMPLE, _PART = _BITS(SPECIAL | LARGE | CACHED | GUARDED), _BITS(ORDER_MASK)
+_NOT_SIMPLE, _PART = _BITS(SPECIAL | LARGE | CACHED | GUARDED | MERGED), _BITS(ORDER_MASK)
 _NOT_SAVED = _BITS(~SAVED_DIRTY % (1 << 64))
 _LARGE, _THREE_BITS = _BITS(LARGE), 7
 _FRAME, _SHIFT = _BITS(FRAME_MASK), _BITS(FRAME_SHIFT)
@@ -421,7 +424,7 @@ def run(memory, rules, lists, tlb, state, core, clock, horizon, translated):
             break
         place = _BITS(places[at])
         word, write = words[place >> _ONE], place & _ONE
-        needed, marked = _P | write << _W_AT, _A | write << _D_AT
+        needed, marked = _PU | write << _W_AT, _A | write << _D_AT
         if word & needed != needed:
             if place >> _ONE == _BITS(len(words) - 1):  # there may be a table now
                 slot = find_anew(rules.bits, lists, state, at)
@@ -499,12 +502,15 @@ def runner_up(tree, core):
 
 
 @part
-def take_back(cores, horizon, hit_ps):
-    """Take back the hits that began at `horizon` or later: an event there may come before them."""
+def take_back(cores, horizon, stopped, hit_ps):
+    """Take back the hits that began at `horizon` or later: an event there may come before them.
+
+    Those that began just then on cores before `stopped` came before it.
+    """
     for core in range(_BITS(len(cores))):
         state = cores[core]
         if state[STATE] != IDLE and not state[STRICT] and state[CLOCK] > horizon:
-            late = min(state[HITS], (state[CLOCK] - horizon) // hit_ps)
+            late = min(state[HITS], (state[CLOCK] - horizon - np.int64(core < stopped)) // hit_ps)
             if late > 0:
                 state[CLOCK] -= late * hit_ps
                 state[POSITION] -= late
@@ -565,7 +571,7 @@ def sharers_of(memory, owners, word):
 def decide(memory, rules, state, slot, write, page, now):
     """Begin a fault as `cowmodel.kernel.dispatch.begin` does; return its kind, or what else it is."""
     counters, word = memory.counters, memory.words[slot]
-    needed = _P | write << _W_AT
+    needed = _PU | write << _W_AT
     if word & needed == needed:  # others have seen to it since, or a TLB refuses it
         return np.int64(SPURIOUS if now > state[CLOCK] or state[STRICT] else _PERMITTED)
     if not write or slot == _BITS(len(memory.words) - 1) or word & _NOT_SIMPLE:
@@ -575,6 +581,8 @@ def decide(memory, rules, state, slot, write, page, now):
         if count >= len(rules.flips) or not count:
             return np.int64(_RARE)
         if rules.flips[_BITS(count)]:
+            if counters[NOTED]:  # it may be pinned
+                return np.int64(_RARE)
             memory.words[slot] = word & _NOT_SAVED | _W | _AD
             return np.int64(FLIP)
     elif word or not state[FILL_FROM] <= page < state[FILL_END]:
@@ -600,7 +608,7 @@ def commit(memory, flips, state, slot):
     late = (words[slot] ^ seen) & _NOT_AD
     if not late and seen and flips[0] and sharers[old] == 2:
         return np.int64(_RARE)
-    if not late and seen and counters[DIRTIED]:  # its frame may be one of those, and become free
+    if not late and seen and counters[NOTED]:  # its frame may be one of those, and become free
         return np.int64(_RARE)
     of_folio = seen & _PART
     if not late and of_folio and memory.records[record_of(seen) + TOTAL] == 1:
@@ -692,8 +700,8 @@ def go_on(memory, rules, lists, tlb, free, told, cores, tree, horizon, translate
         now, core = tree[1, 0] >> 1, _BITS(tree[1, 1])
         state = cores[core]
         stage, clock = state[STATE], now
-        if stage == DONE:
-            take_back(cores, state[CLOCK], rules.hit_ps)
+        if stage in (DONE, STOPPED):
+            take_back(cores, state[CLOCK], core if stage == STOPPED else _BITS(0), rules.hit_ps)
             state[STATE] = IDLE
             return np.int64(COMPLETED), np.int64(core)
         if now >= horizon:

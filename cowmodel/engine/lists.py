@@ -7,8 +7,9 @@ the same process: what its directory says is kept as long as no table of the pro
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cowmodel.engine import kernels
+from cowmodel.engine import compiled_folios, kernels
 from cowmodel.engine.burst import Burst
 from cowmodel.hardware.page_table import PageTable
 from cowmodel.hardware.paging import Numbers
@@ -36,6 +37,7 @@ class BurstLists:
 
     def __init__(self, kernel: Kernel) -> None:
         self._words, self._bits = kernel.arena.flat, kernel.geometry.index_bits[0]
+        self._kernel_fills = kernel.era.lru_batch > 0
         self._shifts = np.array(kernel.geometry.shifts)
         self.arrays = kernels.Lists(*(np.zeros((0, 0), np.int64) for _ in kernels.Lists._fields))
         self._rows: dict[Burst, int] = {}
@@ -106,7 +108,14 @@ class BurstLists:
             accesses = burst.first, burst.pages, burst.written
             kernels.load(*where, *accesses, arrays.pages[row], arrays.places[row], position)
         fills = vma and vma.written and vma.writable and not (vma.object or vma.folios or vma.level > 1)
+        fills = fills and not self._kernel_fills
         return (begin, vma.first, vma.end) if vma and fills else (begin, 0, 0)
+
+    def note_written(self, burst: Burst, end: int, written: NDArray[np.bool_]) -> None:
+        """Take note in `Folios.written` of the accesses made since `burst.done`, up to `end`, exclusive."""
+        row, made = self._rows[burst], slice(burst.done, end)
+        places, pages = self.arrays.places[row, made], self.arrays.pages[row, made]
+        compiled_folios.note_written(written, self._words, places, pages)
 
     def knows(self, burst: Burst, position: int) -> bool:
         """Return whether an access has a slot."""

@@ -7,6 +7,7 @@
 ``[policy]``     copy
 ``[workload]``   name, and what the workload of that name asks for
 ``[run]``        seed, sample_every, record_faults
+``[kernel]``     where not as usual: era, overcommit, commit_limit
 ===============  ======================================================================
 
 Whatever is wrong is reported at once, one line each: file, path, what was expected, what came.
@@ -21,74 +22,24 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from cowmodel import catalog
-from cowmodel.cost.preset import load_preset
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.experiment.document import Document, document, flat
+from cowmodel.experiment.names import Listed, Preset, Term
 from cowmodel.experiment.validation import located, validated
+from cowmodel.kernel.commitment import Overcommit
 from cowmodel.kernel.state import CACHE_BYTES, check_memory
-from cowmodel.kernel.work import Work
 from cowmodel.workload.parameters import (
     Bandwidth,
     Contiguity,
     Count,
     Duration,
-    Existing,
     Expected,
     Fraction,
     Parameters,
     Period,
-    Read,
     Size,
-    problem,
 )
 from cowmodel.workload.workload import Workload
-
-
-@dataclass(frozen=True)
-class Listed(Read):
-    """A name of the catalogue.
-
-    Parameters
-    ----------
-    shelf : str
-        Name of the dictionary in `cowmodel.catalog`.
-    """
-
-    shelf: str
-
-    def read(self, text: str, folder: Path) -> str:
-        """Look the name up."""
-        shelf = getattr(catalog, self.shelf)
-        if text not in shelf:
-            raise problem(suggest("", text, shelf))
-        return text
-
-
-class Preset(Read):
-    """A listed preset of prices, or the TOML file of one: text with a ``/`` or ending ``.toml``."""
-
-    def read(self, text: str, folder: Path) -> Path:
-        """Find the file, and read it once to see that it is right."""
-        if "/" not in text and not text.endswith(".toml"):
-            Listed(self.what, "COSTS").read(text, folder)
-            return catalog.COSTS[text]
-        path = Existing(self.what).read(text, folder)
-        try:
-            load_preset(path)
-        except ConfigError as error:
-            raise problem(str(error)) from error
-        return path
-
-
-class Term(Read):
-    """A field of work, which has a price."""
-
-    def read(self, text: str, folder: Path) -> str:
-        """Look it up."""
-        if text not in Work._fields:
-            raise problem(suggest("", text, Work._fields))
-        return text
-
 
 Cores = Annotated[int, Field(ge=1, le=4096), Expected("a whole number from 1 to 4096")]
 
@@ -133,6 +84,15 @@ class KernelTable(Parameters):
     era: Annotated[str, Listed("a name from `cowmodel list eras`", "ERAS")] = Field(
         "linux-6.18", description="the version of Linux whose rules it follows"
     )
+    overcommit: Annotated[str, Listed("one of always, heuristic, never", "OVERCOMMIT")] = Field(
+        "always", description="whether more memory is promised than there is"
+    )
+    commit_limit: Size | None = Field(None, description="what is promised at most, with overcommit = 'never'")
+
+    @property
+    def limit_misfits(self) -> bool:
+        """Whether there is a limit that nothing heeds, or none that is needed."""
+        return (self.overcommit == Overcommit.NEVER.value) != (self.commit_limit is not None)
 
 
 class RunTable(Parameters):
@@ -239,13 +199,20 @@ def check(raw: Document, where: str, folder: Path) -> Configuration:
     return Configuration(raw, _digests(sections), **sections)
 
 
-def _misfits(machine: MachineTable, workload: Workload, policy: PolicyTable, **_: object) -> list[str]:
+def _misfits(
+    machine: MachineTable, kernel: KernelTable, workload: Workload, policy: PolicyTable, **_: object
+) -> list[str]:
     """Return the reasons why the tables, each right by itself, do not go together."""
     geometry = catalog.PAGINGS[machine.paging]
     try:
         check_memory(geometry, machine.memory)
     except ConfigError as problem:
         return [f"machine.{problem}"]
+    if kernel.limit_misfits:
+        return [
+            "kernel.commit_limit: expected a size with overcommit = 'never', and none otherwise, got"
+            f" {kernel.commit_limit} with {kernel.overcommit!r}"
+        ]
     wrong = workload.misfits(geometry, machine.memory)
     try:
         for backing in workload.backings() if not wrong else ():

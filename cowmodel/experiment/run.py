@@ -14,6 +14,7 @@ from cowmodel.errors import SimulationError
 from cowmodel.experiment import latency
 from cowmodel.experiment.config import Configuration
 from cowmodel.hardware.tlb import TlbGeometry
+from cowmodel.kernel.commitment import Commitment
 from cowmodel.kernel.fault import COPIES, FLIPS, KINDS
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.work import OF_TLBS, Work
@@ -110,6 +111,8 @@ def build(configuration: Configuration, draw: int | None = None) -> Machine:
     kernel = Kernel(catalog.PAGINGS[hardware.paging], hardware.memory, policy, era, hardware.cache)
     if (in_order := contiguity(configuration, draw)) < 1:
         kernel.frames.age(in_order)
+    rule, most_bytes = configuration.kernel.overcommit, configuration.kernel.commit_limit or hardware.memory
+    kernel.commitment = Commitment(catalog.OVERCOMMIT[rule], most_bytes // kernel.geometry.page_bytes)
     return Machine(
         kernel,
         costs if draw is None else costs.drawn(draw),

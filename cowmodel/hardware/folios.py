@@ -13,6 +13,9 @@ A third address space finds no place and is not kept track of. Whether a folio i
 only when an address space lets go of its last entry, or one that is not kept track of of any: so a last
 sharer may not be known as such.
 
+Beside that a folio may count as dirty, as a whole, and of its frames it is known which were written: the
+others are full of zeros, as nothing but a write changes what a folio was filled with.
+
 References
 ----------
 Linux, folio_add_return_large_mapcount and folio_sub_return_large_mapcount, include/linux/rmap.h (6.15).
@@ -22,6 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cowmodel.hardware.frames import SHARERS as ALL_SHARERS
 from cowmodel.hardware.frames import FrameTable
@@ -98,13 +102,19 @@ class Folios:
     ----------
     records : int32[8 F]
         Eight numbers a folio, by head, shifted by `LEAST_ORDER`; all 0 for one that nothing maps.
+    dirty : bool[F]
+        Folios that count as dirty whatever the entries say that map them (Linux: PG_dirty).
+    written : bool[total + 1]
+        Frames of folios that a process has written to.
     rules : (callable, callable)
         `map_parts` and `unmap_parts`; an engine may put compiled ones in their place.
     """
 
     def __init__(self, frames: FrameTable) -> None:
         self._frames = frames
-        self.records = reserved(((frames.total >> LEAST_ORDER) + 1) * FIELDS, np.int32)
+        places = (frames.total >> LEAST_ORDER) + 1
+        self.records = reserved(places * FIELDS, np.int32)
+        self.dirty, self.written = reserved(places, np.bool_), reserved(frames.total + 1, np.bool_)
         self._end = 0  # of the records that were ever used
         self.rules: tuple[Rule, Rule] = map_parts, unmap_parts
 
@@ -120,27 +130,77 @@ class Folios:
         heads, counts, orders = self._count(words, -1)
         self.rules[1](self.records, heads, counts, root + 1)
         free = counts == 0
-        self.records[(heads[free] >> LEAST_ORDER) * FIELDS + ORDER] = 0
+        frees = 0
         for order in set(orders[free].tolist()):
-            self._frames.release(heads[free & (orders == order)], 1 << order)
-        return int(np.count_nonzero(free))
+            gone = heads[free & (orders == order)]
+            self._forget(gone, 1 << order)
+            frees += self._frames.release(gone, 1 << order)
+        return frees
+
+    def dissolve(self, word: int) -> int:
+        """Make single frames of the folio of which an entry maps a part; return how many nothing maps.
+
+        Those are free then. The entries that map the others are the caller's to change.
+        """
+        record = _record(word)
+        frames = (record // FIELDS << LEAST_ORDER) + np.arange(1 << self.records[record + ORDER])
+        unmapped = frames[self._frames.sharers[frames] == 0]
+        self._forget(frames[:1], len(frames))
+        self._frames.release(unmapped)
+        return len(unmapped)
+
+    def _forget(self, heads: Numbers, pages: int) -> None:
+        """Forget all of folios of so many frames."""
+        places = heads >> LEAST_ORDER
+        self.records.reshape(-1, FIELDS)[places] = 0
+        self.dirty[places] = False
+        self.written[heads[:, None] + np.arange(pages)] = False
+
+    @property
+    def any(self) -> bool:
+        """Whether there ever was one."""
+        return self._end > 0
 
     def kept(self) -> int:
-        """Return the frames that nothing maps, but which stay with others of their folio that are mapped."""
+        """Return the frames that nothing maps, but which stay: pinned, or with others of their folio."""
         records = self.records.reshape(-1, FIELDS)[: self._end]
         parts = np.flatnonzero((records[:, TOTAL] > 0) & (records[:, ENTIRE] == 0))
         sizes, sharers = 1 << records[parts, ORDER], self._frames.sharers
         heads = parts << LEAST_ORDER
         runs = zip(heads.tolist(), sizes.tolist(), strict=True)
-        return sum(size - int(np.count_nonzero(sharers[head : head + size])) for head, size in runs)
+        unmapped: int = sum(size - int(np.count_nonzero(sharers[head : head + size])) for head, size in runs)
+        return unmapped + self._frames.held
 
     def total(self, word: int) -> int:
         """Return how many entries map the folio of an entry, or a part of it."""
         return int(self.records[_record(word) + TOTAL])
 
+    def totals(self, words: Words) -> Numbers:
+        """Return how many entries map the folio of each of `words`, or a part of it, int64[n]."""
+        return self.records[self._records(words) + TOTAL].astype(np.int64)
+
     def shared(self, word: int) -> bool:
         """Return whether others may map the folio of an entry than one address space."""
         return bool(self.records[_record(word) + SHARED])
+
+    def others(self, words: Words) -> NDArray[np.bool_]:
+        """Return whether others may map the folio of each of `words` than the address space that does."""
+        records = self._records(words)
+        return (self.records[records + SHARED] > 0) & (self.records[records + TOTAL] > 1)
+
+    def dirty_of(self, words: Words) -> NDArray[np.bool_]:
+        """Return whether the folio of each of `words` counts as dirty; a frame by itself is none."""
+        return (order_of(words) > 0) & self.dirty[self._records(words) // FIELDS]
+
+    def mark_dirty(self, words: Words, dirty: bool = True) -> None:
+        """Let the folios of which `words` map a part count as dirty from now on, or no more."""
+        self.dirty[self._records(words) // FIELDS] = dirty
+
+    def note_written(self, vpns: Numbers, words: Words) -> None:
+        """Take note that pages were written, int64[n], which entries map, uint64[n], of level 1 or 2."""
+        orders = order_of(words)
+        inside = np.where(words & np.uint64(LARGE) != 0, vpns & (1 << orders) - 1, 0)
+        self.written[(frame_of(words) + inside)[orders > 0]] = True
 
     def most_mapped(self, word: int) -> int:
         """Return how many entries map the page of an entry's folio that most do."""
@@ -152,8 +212,13 @@ class Folios:
     def sharers(self, words: Words) -> Numbers:
         """Return how many entries map the page that each of `words`, of level 1, maps, int64[n]."""
         pfns, orders = frame_of(words), order_of(words)
-        whole = self.records[((pfns >> orders << orders) >> LEAST_ORDER) * FIELDS + ENTIRE]
+        whole = self.records[self._records(words) + ENTIRE]
         return self._frames.sharers[pfns].astype(np.int64) + np.where(orders > 0, whole, 0)
+
+    def _records(self, words: Words) -> Numbers:
+        """Return where the record begins of the folio of each of `words`, int64[n]."""
+        orders = order_of(words)
+        return (frame_of(words) >> orders << orders >> LEAST_ORDER) * FIELDS
 
     def _count(self, words: Words, sign: int) -> tuple[Numbers, Numbers, Numbers]:
         """Count parts, or whole folios, for themselves.

@@ -9,6 +9,7 @@ pages of a hugetlb pool do. Frame 0 is the zero frame: it belongs to the kernel 
 Table pages take room, but have no frame number here: they are rows of the arena.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,7 +22,7 @@ ZERO_FRAME = 0
 MOST_FRAMES = 1 << 31  # frame numbers are kept in 32 bits where there are many
 
 # Places in `FrameTable.counters`, which compiled code shares.
-USED, TABLES, PEAK, PEAK_TABLES, FRESH, CEILING, FREED, PENDING, SHARERS, DIRTIED = range(10)
+USED, TABLES, PEAK, PEAK_TABLES, FRESH, CEILING, FREED, PENDING, SHARERS, NOTED = range(10)
 
 
 class FrameTable:
@@ -39,19 +40,27 @@ class FrameTable:
     cached : bool[total + 1]
         Frames that an object holds, so that they stay without a sharer.
     dirty : set of int
-        Base frames that count as dirty whatever the entries say that map them (Linux: PG_dirty).
+        Base frames that count as dirty whatever the entries say that map them (Linux: PG_dirty). A frame
+        that a process maps more than once is one of them.
+    pins : Counter of int
+        How often each frame, or folio by its first, is pinned, so that it stays when nothing maps it.
+    lingering : dict of int to int
+        Those that nothing but a pin keeps, and how many frames they are.
     freed : int32[total + 1]
         The stack of freed base frames.
     counters : int64[10]
         Frames that hold data; that hold page tables; the most of both together, and of tables, so far;
         where untouched memory starts and ends; how many base frames are on the stack; how many frames
-        that hold data are taken by faults which have yet to map them; the sum of `sharers`; the dirty ones.
+        that hold data are taken by faults which have yet to map them; the sum of `sharers`; the entries of
+        `dirty` and `pins`, so that it is 0 where no frame asks for more care than others.
     """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.sharers = reserved(total + 1, np.int32)
         self.dirty = set[int]()
+        self.pins = Counter[int]()
+        self.lingering = dict[int, int]()
         self.cached = reserved(total + 1, np.bool_)
         self.freed = reserved(total + 1, np.int32)
         self.counters = np.zeros(10, np.int64)
@@ -92,6 +101,16 @@ class FrameTable:
     def total_sharers(self) -> int:
         """Entries, in all page tables, that map a frame other than the zero frame."""
         return int(self.counters[SHARERS])
+
+    @property
+    def held(self) -> int:
+        """Frames that nothing but a pin keeps."""
+        return sum(self.lingering.values())
+
+    @property
+    def noted(self) -> bool:
+        """Whether any frame is dirty or pinned."""
+        return bool(self.counters[NOTED])
 
     def age(self, contiguity: float) -> None:
         """Let half of memory be what was used and given back before, so that it is handed out first.
@@ -157,38 +176,56 @@ class FrameTable:
         self.counters[[FREED, FRESH]] = freed - reused, fresh + count - reused
         return pfns
 
-    def release(self, pfns: Numbers, pages: int = 1) -> None:
-        """Give back leafs that nothing maps or holds any more."""
-        self.counters[USED] -= len(pfns) * pages
-        if self.dirty:
+    def release(self, pfns: Numbers, pages: int = 1) -> int:
+        """Give back leafs that nothing maps or holds any more, unless they are pinned; return how many."""
+        if self.noted:
+            pinned = np.isin(pfns, list(self.pins))
+            self.lingering |= dict.fromkeys(pfns[pinned].tolist(), pages)
+            pfns = pfns[~pinned]
             self.clean(pfns)
+        self.counters[USED] -= len(pfns) * pages
         if pages > 1:
             self._freed_large.setdefault(pages, []).extend(pfns.tolist())
         else:
             self._push(pfns)
+        return len(pfns)
+
+    def pin(self, heads: Numbers) -> None:
+        """Pin frames, or folios by their first ones, once more."""
+        self.pins.update(heads.tolist())
+        self._note()
+
+    def unpin(self, heads: Numbers) -> int:
+        """Take back as many pins; return how many leafs became free."""
+        self.pins.subtract(heads.tolist())
+        idle = [head for head in dict.fromkeys(heads.tolist()) if not self.pins[head]]
+        for head in idle:
+            del self.pins[head]
+        self._note()
+        alone = [(head, self.lingering.pop(head)) for head in idle if head in self.lingering]
+        return sum(self.release(np.array([head]), pages) for head, pages in alone)
 
     def mark_dirty(self, pfn: int) -> None:
         """Let a base frame count as dirty from now on."""
         self.dirty.add(pfn)
-        self.counters[DIRTIED] = len(self.dirty)
+        self._note()
 
     def clean(self, pfns: Numbers) -> None:
         """Let frames count as dirty no more."""
         self.dirty.difference_update(pfns.tolist())
-        self.counters[DIRTIED] = len(self.dirty)
+        self._note()
 
     def share(self, pfns: Numbers) -> None:
-        """Count one more entry that maps each of `pfns`, all different."""
-        self.sharers[pfns] += 1
-        self.counters[SHARERS] += len(pfns)
+        """Count one more entry that maps each of `pfns`, all different but for dirty ones."""
+        self._count(pfns, 1)
 
     def drop(self, pfns: Numbers, pages: int = 1) -> int:
-        """Count one entry less for each of `pfns`, all different; return how many leafs became free."""
-        self.sharers[pfns] -= 1
-        self.counters[SHARERS] -= len(pfns)
+        """Count one entry less for each of `pfns`, as in `share`; return how many leafs became free."""
+        self._count(pfns, -1)
         orphans = pfns[(self.sharers[pfns] == 0) & ~self.cached[pfns]]
-        self.release(orphans, pages)
-        return len(orphans)
+        if self.dirty:  # each once
+            orphans = orphans[np.sort(np.unique(orphans, return_index=True)[1])]
+        return self.release(orphans, pages)
 
     def hold_tables(self, count: int) -> None:
         """Let page tables take `count` frames of room (give them back if negative)."""
@@ -199,6 +236,17 @@ class FrameTable:
     def hold_pending(self, frames: int) -> None:
         """Note that a fault is about to take so many frames, or (negative) has done with them."""
         self.counters[PENDING] += frames
+
+    def _count(self, pfns: Numbers, sign: int) -> None:
+        """Count one entry more, or less, for each of `pfns`."""
+        if self.dirty:
+            np.add.at(self.sharers, pfns, sign)
+        else:
+            self.sharers[pfns] += sign  # quicker, and only right if all are different
+        self.counters[SHARERS] += sign * len(pfns)
+
+    def _note(self) -> None:
+        self.counters[NOTED] = len(self.dirty) + len(self.pins)
 
     def _kept(self) -> int:
         return sum(pages * len(heads) for pages, heads in self._freed_large.items())

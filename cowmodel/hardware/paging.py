@@ -8,7 +8,7 @@ one base page, a leaf at level 2 or 3 maps everything below it at once:
                         1 GiB leaf 2 MiB leaf 4 KiB leaf
 
 All entries are written with x86-64's bits, also in arm64 geometries: of an entry's bits the model reads
-only those that both have (valid, writable, accessed, dirty, block), so one encoding serves.
+only those that both have (valid, writable, for user mode, accessed, dirty, block), so one encoding serves.
 
 References
 ----------
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 PRESENT = 1 << 0
 WRITE = 1 << 1
-USER = 1 << 2
+USER = 1 << 2  # of a leaf: its process may access it
 ACCESSED = 1 << 5
 DIRTY = 1 << 6
 LARGE = 1 << 7  # PS: this entry above level 1 is a leaf
@@ -36,6 +36,7 @@ ORDER_MASK = 0xF << ORDER_SHIFT  # software: order of the folio whose frames it 
 CACHED = 1 << 56  # software: the frame is an object's, not the mapping's own
 GUARDED = 1 << 57  # software: the rights of the mapping forbid to write
 SAVED_DIRTY = 1 << 58  # software: was dirty when it lost WRITE (Linux 6.6 and later)
+MERGED = 1 << 59  # software: the frame was made one of several that were equal (Linux: KSM)
 NO_EXECUTE = 1 << 63
 
 FRAME_SHIFT = 12
@@ -130,6 +131,13 @@ def order_of(words: Words) -> Numbers:
     return ((words & np.uint64(ORDER_MASK)) >> np.uint64(ORDER_SHIFT)).astype(np.int64)
 
 
+def heads_of(words: Words) -> Numbers:
+    """Return the first frames of the folios of which entries map frames, or of frames by themselves."""
+    orders = order_of(words)
+    heads: Numbers = frame_of(words) >> orders << orders
+    return heads
+
+
 def with_frame(pfns: Numbers, bits: int) -> Words:
     """Return entries with `bits` set that map `pfns`."""
     return pfns.astype(np.uint64) << np.uint64(FRAME_SHIFT) | np.uint64(bits)
@@ -143,7 +151,7 @@ def leaf_bits(level: int, write: bool) -> int:
 def make_writable(words: Words) -> Words:
     """Return `words` with WRITE; one that was dirty when it lost it is dirty again."""
     saved = (words & np.uint64(SAVED_DIRTY)) >> _SAVE_SHIFT
-    return words & np.uint64(_ALL ^ SAVED_DIRTY) | saved | np.uint64(WRITE)
+    return words & np.uint64(_ALL ^ (SAVED_DIRTY | MERGED)) | saved | np.uint64(WRITE)
 
 
 def guard(words: Words) -> Words:
@@ -160,6 +168,15 @@ def unguard(words: Words) -> Words:
     alone = words & np.uint64(EXCLUSIVE) != 0
     words = words & np.uint64(_ALL ^ (GUARDED | EXCLUSIVE))
     return np.where(alone, make_writable(words), words)
+
+
+def expose(words: Words, readable: bool) -> Words:
+    """Return `words` of a mapping that its process may read, or may not even read.
+
+    present user write  ->  present write      Linux clears PRESENT instead, and marks the entry in GLOBAL
+    """
+    shown = np.where(words, np.uint64(USER * readable), np.uint64(0))
+    return words & np.uint64(_ALL ^ USER) | shown
 
 
 def write_protect(words: Words) -> Words:

@@ -53,8 +53,9 @@ def usage(kernel: KernelState, process: Process) -> Usage:
 def count(kernel: KernelState, process: Process) -> Usage:
     """Count what `process` maps, entry by entry."""
     table = process.memory.page_table
-    # each maps a frame of its own once at most
-    most = max([len(kernel.alive), *(file.mappings for file in kernel.files)])
+    # each maps a frame of its own once at most, unless several were merged, which are dirty
+    merged = kernel.frames.sharers[list(kernel.frames.dirty)]
+    most = max([len(kernel.alive), merged.max(initial=0), *(file.mappings for file in kernel.files)])
     resident, proportional, alone, entries = 0, 0.0, 0, 0
     for vma in process.memory.vmas:
         for run in vma.runs():

@@ -1,154 +1,16 @@
-"""Mappings and the address space that they make up.
-
-Vma      pages first .. first + pages, all of one backing, private or shared
-object   -> MemoryObject: frames that outlive any one mapping
-"""
+"""An address space: its mappings, in page order, what is pinned in it, and its page table."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cowmodel.hardware.page_table import PageTable, Run
-from cowmodel.hardware.paging import Numbers
-from cowmodel.kernel.memory_object import MemoryObject
+from cowmodel.hardware.page_table import PageTable
+from cowmodel.kernel.vma import AnonVma, Vma
 
 if TYPE_CHECKING:
     from cowmodel.kernel.accounting import Usage
-
-
-class Origin:
-    """What all parts of one mapping have in common."""
-
-
-@dataclass(frozen=True, eq=False)
-class AnonVma:
-    """What the kernel finds the mappings of own pages by; `inherited` if some may be a parent's as well."""
-
-    inherited: bool = False
-
-
-@dataclass(eq=False)
-class Vma:
-    """A run of pages with the same rights and backing.
-
-    Attributes
-    ----------
-    first, pages : int
-        First page and number of base pages.
-    level : int
-        Level of its leafs.
-    object : MemoryObject or None
-        The frames behind it; None for anonymous private memory.
-    private : bool
-        Whether a write is the writer's own.
-    offset : int
-        Leaf of the object at `first`.
-    writable : bool
-    locked : bool
-        Whether its pages are to stay (Linux: mlock).
-    inherited, wiped : bool
-        Whether a child gets it, and whether with nothing in it (Linux: MADV_DONTFORK, MADV_WIPEONFORK).
-    accounted : bool
-        Whether its pages are counted as memory that may be needed (Linux: VM_ACCOUNT).
-    anon_vma : AnonVma or None
-        None as long as no page of its own was put in.
-    orders : tuple of int
-        Orders of the folios that a fault may fill page by page, the largest first.
-    huge_level : int
-        Level of the leaf that may map a folio as a whole; 0 for none.
-    reserved, robbed : bool
-        Whether the hugetlb pool keeps for it the pages that it has yet to touch; whether one was taken
-        from it for a mapping of which that is so (Linux: HPAGE_RESV_OWNER, HPAGE_RESV_UNMAPPED).
-    origin : Origin
-        The same for parts of one mapping, which may be joined again.
-
-    References
-    ----------
-    Linux, vma_needs_copy, mm/memory.c.
-    """
-
-    first: int
-    pages: int
-    level: int
-    object: MemoryObject | None = None
-    private: bool = True
-    offset: int = 0
-    writable: bool = True
-    locked: bool = False
-    inherited: bool = True
-    wiped: bool = False
-    accounted: bool = True
-    anon_vma: AnonVma | None = None
-    orders: tuple[int, ...] = ()
-    huge_level: int = 0
-    reserved: bool = False
-    robbed: bool = False
-    origin: Origin = field(default_factory=Origin, repr=False)
-
-    @property
-    def end(self) -> int:
-        """Page after the last."""
-        return self.first + self.pages
-
-    @property
-    def last(self) -> int:
-        """Last page."""
-        return self.end - 1
-
-    @property
-    def written(self) -> bool:
-        """Whether a page of its own was ever put in: only then does fork copy its entries.
-
-        Anything else the child can find again by itself.
-        """
-        return self.anon_vma is not None
-
-    @property
-    def folios(self) -> bool:
-        """Whether faults may map folios of several frames."""
-        return bool(self.orders or self.huge_level)
-
-    def runs(self, first: int = 0, end: int = 1 << 60) -> list[Run]:
-        """Return what leafs it may have in pages first..end, exclusive: large ones first."""
-        levels = dict.fromkeys((self.huge_level or self.level, self.level))
-        return [Run(level, max(first, self.first), min(end, self.end) - 1, self.folios) for level in levels]
-
-    def duplicate(self) -> "Vma":
-        """Return the child's copy at fork."""
-        if self.object:
-            self.object.mappings += 1
-        anon_vma = AnonVma(inherited=True) if self.written and not self.wiped else None
-        return replace(self, locked=False, reserved=False, robbed=False, anon_vma=anon_vma)
-
-    def continues(self, other: "Vma") -> bool:
-        """Return whether this and `other` are parts of one mapping, side by side.
-
-        They may differ in the right to write, not in others. Mappings of huge pages are never joined again
-        (Linux: VM_DONTEXPAND).
-        """
-        names = ("origin", "locked", "inherited", "wiped", "accounted")
-        same = all(getattr(self, name) == getattr(other, name) for name in names)
-        return same and self.level == 1 and (self.end == other.first or other.end == self.first)
-
-    def absorbs(self, other: "Vma") -> bool:
-        """Return whether `other`, whose rights have changed, becomes one with this.
-
-        If one of them has pages of its own and the other none, it does unless they may be a parent's as well.
-        """
-        both, either = self.anon_vma and other.anon_vma, self.anon_vma or other.anon_vma
-        found = self.anon_vma is other.anon_vma or bool(not both and either and not either.inherited)
-        return self.continues(other) and self.writable == other.writable and found
-
-    def places(self, heads: Numbers, leaf_pages: int = 1) -> Numbers:
-        """Return which leafs of the object are at pages `heads`."""
-        return self.offset + (heads - self.first) // leaf_pages
-
-    def part(self, first: int, end: int, leaf_pages: int) -> "Vma":
-        """Return the part from `first` to `end`, which refers to the same object."""
-        shift = (first - self.first) // leaf_pages
-        return replace(self, first=first, pages=end - first, offset=self.offset + shift)
 
 
 @dataclass(eq=False)
@@ -164,6 +26,24 @@ class Family:
     changes: int = 0
 
 
+class Pin(NamedTuple):
+    """A page that is held in place.
+
+    Attributes
+    ----------
+    first : int
+        First page of those that were pinned together.
+    level : int
+        That of the mapping.
+    head : int
+        First frame of the folio that is held, or the frame of a leaf by itself.
+    """
+
+    first: int
+    level: int
+    head: int
+
+
 class AddressSpace:
     """The mappings of a process, in page order, and its page table.
 
@@ -174,6 +54,8 @@ class AddressSpace:
     family : Family
     usage : tuple of int and Usage, or None
         What it used when it was last counted, after so many changes in the family.
+    pins : list of Pin
+        What is pinned for it; a child has none.
     users : int
         Processes that have it: more than one after vfork.
     cores : int
@@ -186,6 +68,7 @@ class AddressSpace:
         self.page_table, self.family = page_table, family
         self.usage: tuple[int, Usage] | None = None
         self.vmas: list[Vma] = []
+        self.pins: list[Pin] = []
         self.users, self.cores = 1, 0
         self.locked_until_ps = 0
 
@@ -244,6 +127,19 @@ class AddressSpace:
         if vma.object:
             vma.object.mappings += len(parts) - 1
         return parts[cuts.index(first)]
+
+    def move(self, first: int, end: int, shift: int) -> None:
+        """Put the mappings in first..end, exclusive, `shift` pages further, where nothing is.
+
+        What is anonymous and has no page of its own begins anew there. Pins go along.
+        """
+        for vma in self.overlapping(first, end):
+            moved = vma.moved + shift if vma.object or vma.written else 0
+            self.vmas.remove(vma)
+            there = replace(vma, first=vma.first + shift, moved=moved)
+            self.insert(there)
+            self._join(there)
+        self.pins = [one._replace(first=one.first + shift * (first <= one.first < end)) for one in self.pins]
 
     def own(self, vma: Vma) -> None:
         """See that pages of its own can be put into `vma`."""

@@ -1,8 +1,8 @@
 """Anonymous memory: what a fault does where nothing is, or a read-only frame of any private mapping.
 
     no entry         a zeroed frame of its own, or for a read of a base page the shared zero frame
-    read-only entry  the zero frame: replaced; an object's: copied; otherwise the policy says copy or flip;
-                     without a huge page to copy to, a flip for the owner of the mapping
+    read-only entry  the zero frame: replaced; an object's, or one that was merged: copied; otherwise the
+                     policy says copy or flip; without a huge page to copy to, a flip for the mapping's owner
 
 References
 ----------
@@ -14,12 +14,13 @@ from collections import Counter
 import numpy as np
 
 from cowmodel.hardware.frames import ZERO_FRAME
-from cowmodel.hardware.paging import LEAF, ORDER_MASK, SPECIAL, frame_of, make_writable
-from cowmodel.kernel import hugetlb
-from cowmodel.kernel.address_space import AddressSpace, Vma
+from cowmodel.hardware.paging import LEAF, MERGED, ORDER_MASK, SPECIAL, frame_of, make_writable
+from cowmodel.kernel import hugetlb, pins
+from cowmodel.kernel.address_space import AddressSpace
 from cowmodel.kernel.choices import AtWrite
 from cowmodel.kernel.fault import COPY, FILL, FLIP, FLIPPED, Fault, Pending, copied, filled, take
 from cowmodel.kernel.state import KernelState
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import Work, tables_work
 
 
@@ -50,8 +51,10 @@ def write_protected(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault
     entry = kernel.arena.flat[slot : slot + 1]
     large, leaf = vma.level > 1, kernel.geometry.leaf_pages(vma.level)
     pfn, size = int(frame_of(entry)[0]), leaf * kernel.geometry.page_bytes
-    sharers = _sharers(kernel, int(entry[0]), pfn)
-    own = pfn != ZERO_FRAME and not kernel.frames.cached[pfn]  # what is an object's is never given away
+    merged, sharers = bool(int(entry[0]) & MERGED), _sharers(kernel, int(entry[0]), pfn, large)
+    # what is an object's, or was merged, is never given away
+    foreign = kernel.frames.cached[pfn] or (merged and not kernel.era.merged_reused)
+    own = pfn != ZERO_FRAME and not foreign
     if own and kernel.policy.at_write(sharers) is AtWrite.FLIP:
         assert sharers == 1, f"{kernel.policy} flips a frame that {sharers} entries map"
         entry[:] = make_writable(entry)
@@ -66,8 +69,13 @@ def write_protected(kernel: KernelState, vma: Vma, vpn: int, slot: int) -> Fault
     return take(kernel, COPY[large], copied(size), vma, vpn, seen=int(entry[0]))
 
 
-def _sharers(kernel: KernelState, word: int, pfn: int) -> int:
-    """Return how many entries map a frame, as far as a write asks; of a part of a folio 1 or more."""
+def _sharers(kernel: KernelState, word: int, pfn: int, large: bool) -> int:
+    """Return how many refer to a frame, as far as a write asks; of a part of a folio 1 or more.
+
+    A pin counts as one more, but of a hugetlb page.
+    """
+    if not large and kernel.era.pins_copied and pins.held(kernel, word):
+        return 2
     if word & ORDER_MASK:
         return 1 if kernel.era.alone(kernel.folios, word) else max(2, kernel.folios.total(word))
-    return int(kernel.frames.sharers[pfn])
+    return int(kernel.frames.sharers[pfn]) + kernel.recent.references(pfn)

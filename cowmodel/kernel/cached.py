@@ -5,18 +5,21 @@
     write, private   a copy of the object's frame is mapped, the mapping's own
 
 A read may map what is shared writable at once, unless the object is notified of writes; then a write makes
-it writable, page by page. What is private is read-only until it is copied.
+it writable, page by page. What is private is read-only until it is copied. Behind the end of a file there is
+a bus error; a read maps the neighbours before the end all the same.
 
 References
 ----------
 Linux, do_shared_fault, do_read_fault, do_fault_around, do_cow_fault, do_wp_page, mm/memory.c;
-vma_wants_writenotify, mm/vma.c.
+filemap_map_pages, mm/filemap.c; vma_wants_writenotify, mm/vma.c.
 """
 
 from collections import Counter
+from typing import NoReturn
 
 import numpy as np
 
+from cowmodel.errors import BusError
 from cowmodel.hardware.page_table import NO_SLOT, PageTable
 from cowmodel.hardware.paging import (
     CACHED,
@@ -29,10 +32,11 @@ from cowmodel.hardware.paging import (
     make_writable,
     with_frame,
 )
-from cowmodel.kernel.address_space import AddressSpace, Vma
+from cowmodel.kernel.address_space import AddressSpace
 from cowmodel.kernel.fault import FLIPPED, Fault, Pending, copied, take
 from cowmodel.kernel.hugetlb import take_missing
 from cowmodel.kernel.state import KernelState
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import Work, tables_work
 
 FAULT_AROUND_BYTES = 64 << 10  # Linux: fault_around_bytes
@@ -41,6 +45,8 @@ _CHUNK = 1 << 18  # pages filled at a time, so that temporary arrays stay small
 
 def missing(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, write: bool) -> Fault | Pending:
     """Map a page that has no entry, or begin to."""
+    if vpn >= vma.backed_end:
+        _refuse(kernel, space, vma, vpn, write)
     if write and vma.private:
         return _copy(kernel, space, vma, vpn)
     large, leaf = vma.level > 1, kernel.geometry.leaf_pages(vma.level)
@@ -81,8 +87,10 @@ def fill(kernel: KernelState, space: AddressSpace, vma: Vma, heads: Numbers, wri
     OutOfMemory
         If the frames and the tables do not all fit; nothing has changed then.
     BusError
-        If the hugetlb pool has no such pages for it.
+        If the hugetlb pool has no such pages for it, or one is behind the end of a file.
     """
+    if len(heads) and heads[-1] >= vma.backed_end:
+        raise BusError(f"page {heads[-1]:#x} is behind the end of the file that is mapped there")
     leaf, table = kernel.geometry.leaf_pages(vma.level), space.page_table
     new = int((_held(vma, heads, leaf) == 0).sum()) if vma.object else len(heads)
     kernel.frames.require(Counter({1: table.missing(vma.level, heads)}) + Counter({leaf: new}))
@@ -130,23 +138,47 @@ def _held(vma: Vma, heads: Numbers, leaf: int) -> Numbers:
 
 def _frames_for(kernel: KernelState, vma: Vma, heads: Numbers, leaf: int) -> Numbers:
     """Return the frames to map at pages `heads`: new ones, or the object's, new where it has none."""
-    if vma.object is None:
-        return kernel.frames.allocate(len(heads), leaf)
-    pfns = _held(vma, heads, leaf)
+    pfns = _held(vma, heads, leaf) if vma.object else np.zeros(len(heads), np.int64)
     new = pfns == 0
     pfns[new] = kernel.frames.allocate(int(new.sum()), leaf)
+    kernel.recent.add(pfns[new].tolist() if leaf == 1 else ())
+    if vma.object is None:
+        return pfns
     kernel.frames.cached[pfns] = True
     vma.object.pfns[vma.places(heads, leaf)] = pfns
     return pfns
 
 
-def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) -> Work:
-    """Map the neighbours of `vpn` that the object already has."""
+def _refuse(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int, write: bool) -> NoReturn:
+    """Fail to map a page behind the end of a file.
+
+    Upper tables stay, what a read finds around, and that a page of its own was to be put in.
+    """
+    around = not write and len(_around(kernel, vma, vpn)) > 0
+    level, here = 1 if around else 2, np.array([vpn])
+    kernel.frames.require({1: space.page_table.missing(level, here)})
+    space.page_table.grow(level, here)
+    if write and vma.private:
+        space.own(vma)
+    if around:
+        _map_around(kernel, space, vma, vpn)
+    raise BusError(f"page {vpn:#x} is behind the end of the file that is mapped there")
+
+
+def _around(kernel: KernelState, vma: Vma, vpn: int) -> Numbers:
+    """Return the pages that a read of `vpn` may map besides: those of a window that the object has."""
     window = max(1, FAULT_AROUND_BYTES // kernel.geometry.page_bytes)
     start, table = max(vpn & -window, vma.first), kernel.geometry.table_pages(1)
-    vpns = np.arange(start, min(start + window, (vpn | table - 1) + 1, vma.end))
+    vpns = np.arange(start, min(start + window, (vpn | table - 1) + 1, vma.backed_end))
+    held: Numbers = vpns[_held(vma, vpns, 1) > 0]
+    return held
+
+
+def _map_around(kernel: KernelState, space: AddressSpace, vma: Vma, vpn: int) -> Work:
+    """Map the neighbours of `vpn` that the object already has."""
+    vpns = _around(kernel, vma, vpn)
     slots, pfns = space.page_table.slots(vpns, 1), _held(vma, vpns, 1)
-    new = (slots != NO_SLOT) & (kernel.arena.flat[slots] == 0) & (pfns > 0)
+    new = (slots != NO_SLOT) & (kernel.arena.flat[slots] == 0)
     kernel.arena.flat[slots[new]] = with_frame(pfns[new], LEAF | _rights(vma))
     kernel.frames.share(pfns[new])
     return Work(mapped_around=int(new.sum()))

@@ -16,8 +16,8 @@ import numpy as np
 
 from cowmodel.hardware.page_table import PageTable
 from cowmodel.hardware.paging import DIRTY, SAVED_DIRTY
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.state import KernelState
+from cowmodel.kernel.vma import Vma
 
 
 def note_dropped(kernel: KernelState, table: PageTable, vma: Vma, first: int, end: int) -> None:
@@ -27,6 +27,6 @@ def note_dropped(kernel: KernelState, table: PageTable, vma: Vma, first: int, en
     """
     assert vma.object
     leaf = kernel.geometry.leaf_pages(vma.level)
-    heads = np.arange(first, end, leaf)
+    heads = np.arange(first, min(end, vma.backed_end), leaf)
     dirty = table.entries(heads, vma.level) & np.uint64(DIRTY | SAVED_DIRTY) != 0
     vma.object.dirty[vma.places(heads, leaf)] |= dirty

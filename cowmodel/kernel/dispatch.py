@@ -34,11 +34,12 @@ from cowmodel.hardware.paging import (
     with_frame,
 )
 from cowmodel.kernel import anonymous, cached, large_folio
-from cowmodel.kernel.address_space import AddressSpace, Vma
+from cowmodel.kernel.address_space import AddressSpace
 from cowmodel.kernel.fault import Fault, Pending, given_back, replaced
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.reverse_map import flip_last_sharers
 from cowmodel.kernel.state import KernelState
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import Work
 
 _NOT_MARKS = ~np.uint64(ACCESSED | DIRTY)
@@ -52,15 +53,16 @@ def begin(kernel: KernelState, process: Process, vpn: int, write: bool) -> Fault
     SegmentationFault
         If no mapping covers the page, or it forbids the access.
     BusError
-        If no huge page is left for it.
+        If no huge page is left for it, or it is behind the end of a file.
     OutOfMemory
         If no frame is left; nothing has changed then.
     """
     space = process.memory
     vma = space.find(vpn)
-    if vma is None or (write and not vma.writable):
+    if vma is None or not (vma.writable if write else vma.readable):
         verb = "wrote to" if write else "read"
-        where = "in a read-only mapping" if vma else "outside its mappings"
+        kind = "read-only mapping" if vma and vma.readable else "mapping without rights"
+        where = f"in a {kind}" if vma else "outside its mappings"
         raise SegmentationFault(f"process {process.pid} {verb} page {vpn:#x}, {where}")
     slot = space.page_table.walk(vpn, vma.level)
     word = kernel.arena.words[slot] if slot != NO_SLOT else 0
@@ -112,8 +114,10 @@ def commit(kernel: KernelState, process: Process, pending: Pending) -> Fault:
     entries[:] = with_frame(np.arange(pfn, pfn + pages, leaf), leaf_bits(level, write) | order << ORDER_SHIFT)
     if order:
         kernel.folios.add(entries, table.root)
+        kernel.recent.hand_on()
     else:
         kernel.frames.share(np.array([pfn]))
+        kernel.recent.add([pfn] * (level == 1))
     work += Work(filled_parts=len(entries) - 1)
     return Fault(kind, work + _let_go(kernel, process, pending) if seen else work)
 
@@ -135,6 +139,6 @@ def _let_go(kernel: KernelState, process: Process, pending: Pending) -> Work:
         kernel.frames.drop(frame_of(old), kernel.geometry.leaf_pages(leaf))
         if leaf > 1:
             kernel.hugetlb.drop(kernel.frames, frame_of(old), kept=False)
-        work += flip_last_sharers(kernel, np.array([pending.vpn]), frame_of(old), leaf)
+        work += flip_last_sharers(kernel, np.array([pending.vpn - pending.vma.moved]), frame_of(old), leaf)
     freed_bytes = (used - kernel.frames.used) * kernel.geometry.page_bytes
     return work + Work(releases=1) + given_back(freed_bytes, pooled=leaf > 1)

@@ -42,8 +42,18 @@ class Era:
         Whether mprotect makes pages that are a process's alone writable again without a fault.
     tables_freed : bool
         Whether MADV_DONTNEED of all that a table of level 1 covers frees it.
+    pins_copied, hugetlb_pins_copied : bool
+        Whether fork copies at once what is pinned, in hugetlb pages as well. Since then a pin is a reference
+        like others: a folio that has one is not its writer's alone.
+    merged_reused : bool
+        Whether the last that maps a merged page gets it to write, instead of a copy.
+    zeros_shared : bool
+        Whether pages full of zeros of a large folio that is split become the zero page.
     hugetlb_refaults : bool
         Whether fork leaves shared hugetlb pages for the child to find by itself.
+    lru_batch : int
+        With how many new pages a CPU's batch is handed on, in which a last sharer copies them; 0 if it does
+        not (until 5.8 references do not count, since 5.18 the batch is handed on first).
     """
 
     large_reuse: LargeReuse = LargeReuse.ONE_OWNER
@@ -53,7 +63,12 @@ class Era:
     folio_sizes: bool = True
     rights_restored: bool = True
     tables_freed: bool = True
+    pins_copied: bool = True
+    hugetlb_pins_copied: bool = True
+    merged_reused: bool = False
+    zeros_shared: bool = True
     hugetlb_refaults: bool = True
+    lru_batch: int = 0
 
     def alone(self, folios: Folios, word: int) -> bool:
         """Return whether the part of a folio that an entry of level 1 maps is the writer's alone."""

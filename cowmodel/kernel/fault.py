@@ -11,8 +11,8 @@ Linux, handle_pte_fault, mm/memory.c; hugetlb_fault, mm/hugetlb.c. Kinds have th
 
 from typing import NamedTuple
 
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.state import KernelState
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import Work
 
 # kinds of base pages and of huge ones

@@ -9,15 +9,15 @@ mm/memory.c.
 from collections import Counter
 
 from cowmodel.hardware.page_table import PageTable, Run
-from cowmodel.hardware.paging import Numbers, guard
-from cowmodel.kernel import cached, dirty
-from cowmodel.kernel.address_space import AddressSpace, Vma
+from cowmodel.hardware.paging import Numbers
+from cowmodel.kernel import cached, dirty, pins
+from cowmodel.kernel.address_space import AddressSpace
 from cowmodel.kernel.choices import AtFork
 from cowmodel.kernel.large_folio import split_at
-from cowmodel.kernel.passes import Dropped, Shared
 from cowmodel.kernel.reverse_map import flip_last_sharers
-from cowmodel.kernel.rights import change_entries
+from cowmodel.kernel.rights import obey
 from cowmodel.kernel.state import KernelState
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import Work, entries_work, tables_work
 
 
@@ -28,21 +28,30 @@ def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace,
     ------
     OutOfMemory
         If the tables, and with an eager policy the frames, do not fit; nothing has changed then.
+    CommitLimit
+        If the kernel does not promise the child what it has promised the parent.
     """
     inherited = [vma for vma in parent.vmas if vma.inherited]
     written = [vma for vma in inherited if (vma.written or _found(kernel, vma)) and not vma.wiped]
-    kernel.frames.require(_demand(kernel, parent, written))
-    kernel.hugetlb.take_for_fork(_huge_copies(kernel, parent, written))
+    promised = [vma.pages for vma in inherited if vma.accounted]
+    pinned = pins.copied_at_fork(kernel, parent, written)
+    kernel.commitment.require(promised)
+    kernel.frames.require(_demand(kernel, parent, written) + pins.demand(kernel, pinned))
+    kernel.hugetlb.take_for_fork(_huge_copies(kernel, parent, written) + pins.huge(pinned))
+    kernel.commitment.take(sum(promised))
     parent.family.changes += 1
     kernel.tlbs.flush(parent.page_table.root)
     child = AddressSpace(PageTable(kernel.arena), parent.family)
     child.vmas = [vma.duplicate() for vma in inherited]
     work = Work(forks=1, flushes=1, shootdowns=parent.other_cores, vmas=len(child.vmas), pgd_tables=1)
     work += Work(cold_forks=int(kernel.is_cold(parent)))
+    work += pins.split_huge(kernel, parent, pinned)
+    if pinned:
+        pinned = pins.copied_at_fork(kernel, parent, written)  # page by page, where a huge one was split
     runs = [(run, vma) for vma in written for run in vma.runs()]
     runs.sort(key=lambda pair: pair[0].level, reverse=True)  # the order in which room was asked for
     for run, vma in runs:
-        work += _copy_tables(kernel, parent.page_table, child.page_table, run, vma)
+        work += _copy_tables(kernel, parent.page_table, child.page_table, run, vma, pinned.get(run))
     return child, work
 
 
@@ -51,8 +60,10 @@ def _found(kernel: KernelState, vma: Vma) -> bool:
     return vma.level > 1 and not vma.private and not kernel.era.hugetlb_refaults
 
 
-def _copy_tables(kernel: KernelState, parent: PageTable, child: PageTable, run: Run, vma: Vma) -> Work:
-    """Give the child the tables and entries of a run of `vma`.
+def _copy_tables(
+    kernel: KernelState, parent: PageTable, child: PageTable, run: Run, vma: Vma, pinned: Numbers | None
+) -> Work:
+    """Give the child the tables and entries of a run of `vma`; of `pinned` pages, copies in any case.
 
     share:  parent [present, write] sharers 1  ->  parent [present] sharers 2
                                                    child  [present]
@@ -63,31 +74,17 @@ def _copy_tables(kernel: KernelState, parent: PageTable, child: PageTable, run: 
     work = tables_work(made) + Work(scans=made[1])
     if not vma.private:
         return work + entries_work(run.level, kernel.passes.repeat(parent, child, run))
-    if kernel.policy.at_fork() is AtFork.SHARE:
-        work += shared_work(run.level, kernel.passes.share(parent, child, run))
+    if pinned is not None:
+        work += pins.share_others(kernel, parent, child, run, vma, pinned)
+    elif kernel.policy.at_fork() is AtFork.SHARE:
+        work += kernel.passes.share(parent, child, run).work(run.level)
     else:
         entries, copied = kernel.passes.copy(parent, child, run)
         if not vma.writable:
-            change_entries(kernel, child, run, guard)
+            obey(kernel, child, run, vma)
         copied_bytes = copied * kernel.geometry.leaf_bytes(run.level)
         work += entries_work(run.level, entries) + Work(allocations=copied, copied_bytes=copied_bytes)
     return work + Work(deposits=child.deposits - deposits)
-
-
-def shared_work(level: int, got: Shared) -> Work:
-    """Return the work of sharing entries of `level` with a child."""
-    work = entries_work(level, got.entries - got.parts * (level == 1)) + Work(protections=got.protections)
-    if level > 1:
-        return work
-    return work + Work(parts=got.parts, batches=got.batches, entry_jumps=got.jumps)
-
-
-def dropped_work(level: int, gone: Dropped) -> Work:
-    """Return the work of emptying entries of `level`."""
-    if level > 1:
-        return Work(large_drops=gone.entries, frees=gone.frees)
-    single = gone.entries - gone.joined
-    return Work(drops=single, dropped_parts=gone.joined, drop_jumps=gone.jumps, frees=gone.frees)
 
 
 def _demand(kernel: KernelState, parent: AddressSpace, written: list[Vma]) -> Counter[int]:
@@ -124,6 +121,7 @@ def unmap(kernel: KernelState, space: AddressSpace, first: int, end: int) -> Wor
     [present] sharers n  ->  none, sharers n - 1; with none left and no shared object, the frame is free
     """
     space.family.changes += 1
+    kernel.recent.hand_on()
     work = Work()
     for vma in space.overlapping(first, end):
         work += drop_entries(kernel, space, vma, max(first, vma.first), min(end, vma.end))
@@ -140,7 +138,7 @@ def drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int,
 
     def hear(vpns: Numbers, pfns: Numbers) -> None:
         if seeking:
-            flipped.append(flip_last_sharers(kernel, vpns, pfns, vma.level))
+            flipped.append(flip_last_sharers(kernel, vpns - vma.moved, pfns, vma.level))
         if vma.level > 1:
             kernel.hugetlb.drop(kernel.frames, pfns, vma.reserved)
 
@@ -149,7 +147,7 @@ def drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int,
     work = split_at(kernel, space, vma, first) + split_at(kernel, space, vma, end)
     used = kernel.frames.used
     for run in vma.runs(first, end):
-        work += dropped_work(run.level, kernel.passes.drop(space.page_table, run, tell))
+        work += kernel.passes.drop(space.page_table, run, tell).work(run.level)
     freed = used - kernel.frames.used if vma.level == 1 else 0  # others go back to a pool
     return sum(flipped, work + Work(freed_bytes=freed * kernel.geometry.page_bytes))
 
@@ -162,18 +160,21 @@ def _cut(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: in
     space.vmas.remove(vma)
     for part in parts:
         space.insert(part)
-    frees = 0
+    frees, gone = 0, vma.pages - sum(part.pages for part in parts)
+    kernel.commitment.give_back(gone * vma.accounted)
     if vma.object:
         vma.object.mappings += len(parts)
         frees = vma.object.let_go(kernel.frames, leaf)
+        kernel.commitment.give_back(vma.object.promised * (not vma.object.mappings))
     if vma.level > 1:
-        kernel.hugetlb.close(vma, (vma.pages - sum(part.pages for part in parts)) // leaf, frees)
+        kernel.hugetlb.close(vma, gone // leaf, frees)
     return Work(frees=frees, evictions=frees)
 
 
 def exit_space(kernel: KernelState, space: AddressSpace) -> Work:
     """Let go of everything that `space` maps, and of its tables."""
-    work = unmap(kernel, space, 0, kernel.geometry.user_pages)
+    work = pins.unpin(kernel, space, 0, kernel.geometry.user_pages)
+    work += unmap(kernel, space, 0, kernel.geometry.user_pages)
     kernel.tlbs.end(space.page_table.root)
     space.page_table.free_root()
     return work

@@ -26,7 +26,8 @@ from cowmodel.errors import BusError, OutOfMemory
 from cowmodel.hardware.frames import FrameTable
 from cowmodel.hardware.page_table import NO_SLOT
 from cowmodel.hardware.paging import Numbers, frame_of
-from cowmodel.kernel.address_space import AddressSpace, Vma
+from cowmodel.kernel.address_space import AddressSpace
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import NOTHING, Work
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Pool:
         """Take note that an entry of each of `pfns` is gone, whose mapping has its pages kept or not."""
         if kept:
             self._returning.update(pfns.tolist())
-        freed = set(pfns[(frames.sharers[pfns] == 0) & ~frames.cached[pfns]].tolist())
+        freed = set(pfns[(frames.sharers[pfns] == 0) & ~frames.cached[pfns]].tolist()) - frames.pins.keys()
         self.free += len(freed)
         self.reserved += len(freed & self._returning)
         self._returning -= freed
@@ -107,7 +108,7 @@ class Pool:
             self.reserved -= leafs
         if vma.object and not vma.object.mappings:
             self.free += freed
-            self.reserved -= len(vma.object.pfns) - freed
+            self.reserved -= int((vma.object.pfns == 0).sum())
 
 
 def take_missing(pool: Pool, space: AddressSpace, vma: Vma, pages: int = 1) -> None:

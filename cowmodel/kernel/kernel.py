@@ -20,13 +20,13 @@ from cowmodel.errors import ConfigError, SimulationError
 from cowmodel.hardware.page_table import PageTable
 from cowmodel.kernel.address_space import AddressSpace, Family
 from cowmodel.kernel.fork import exit_space, fork_space
-from cowmodel.kernel.memory import Memory
 from cowmodel.kernel.memory_object import MemoryObject
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.residence import Residence
 from cowmodel.kernel.work import NOTHING, Work
 
 
-class Kernel(Memory):
+class Kernel(Residence):
     """The verbs of an operating system; its parameters and attributes are those of its state."""
 
     def open(self, size_bytes: int, disk: bool = False) -> MemoryObject:
@@ -71,6 +71,8 @@ class Kernel(Memory):
             If the parent has exited.
         OutOfMemory
             If its tables, and with an eager policy its frames, do not fit.
+        CommitLimit
+            If the kernel does not promise the child what it has promised the parent.
         """
         space, work = fork_space(self, parent.memory)
         return self._enter(space, parent), work

@@ -7,7 +7,8 @@
                        fault goes on with the one page that is written
     read-only part     in place if nobody else maps the folio, else this page is copied, into a single frame
 
-A split is the affair of one address space: others go on mapping the folio as a whole.
+A split is the affair of one address space: others go on mapping the folio as a whole. What its entry said is
+dirty, the folio is from then on.
 
 References
 ----------
@@ -21,12 +22,22 @@ import numpy as np
 
 from cowmodel.hardware.frames import ZERO_FRAME
 from cowmodel.hardware.page_table import NO_SLOT
-from cowmodel.hardware.paging import LARGE, LEAF, ORDER_MASK, ORDER_SHIFT, SPECIAL, make_writable
-from cowmodel.kernel.address_space import AddressSpace, Vma
+from cowmodel.hardware.paging import (
+    DIRTY,
+    LARGE,
+    LEAF,
+    ORDER_MASK,
+    ORDER_SHIFT,
+    SAVED_DIRTY,
+    SPECIAL,
+    make_writable,
+)
+from cowmodel.kernel.address_space import AddressSpace
 from cowmodel.kernel.choices import AtWrite
 from cowmodel.kernel.fault import FLIPPED, Fault, Pending, copied, filled, take
 from cowmodel.kernel.passes import pages_of
 from cowmodel.kernel.state import KernelState
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import NOTHING, Work, tables_work
 
 
@@ -89,6 +100,8 @@ def split(kernel: KernelState, space: AddressSpace, vpn: int) -> Work:
     else:
         kernel.folios.add(parts, table.root)
         kernel.folios.remove(whole, table.root)
+        if int(whole[0]) & (DIRTY | SAVED_DIRTY):
+            kernel.folios.mark_dirty(whole)
     kernel.arena.rows[table.split(vpn)] = parts
     kernel.tlbs.flush(table.root)
     space.family.changes += 1

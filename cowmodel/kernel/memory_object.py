@@ -24,13 +24,15 @@ class MemoryObject:
         Leafs that are known to be written; what entries say is known when they go.
     mappings : int
         Vmas, and names, that refer to the object.
+    promised : int
+        Base pages that are promised for it as long as it is there.
     """
 
     def __init__(self, leafs: int, notified: bool = False) -> None:
         self.notified = notified
         self.pfns: Numbers = np.zeros(leafs, np.int64)
         self.dirty: NDArray[np.bool_] = np.zeros(leafs, np.bool_)
-        self.mappings = 0
+        self.mappings = self.promised = 0
 
     def let_go(self, frames: FrameTable, leaf_pages: int) -> int:
         """Forget one mapping; with the last, free the frames. Return how many leafs were freed."""
@@ -39,5 +41,4 @@ class MemoryObject:
             return 0
         held = self.pfns[self.pfns > 0]
         frames.cached[held] = False
-        frames.release(held, leaf_pages)
-        return len(held)
+        return frames.release(held, leaf_pages)

@@ -30,6 +30,7 @@ from cowmodel.hardware.paging import (
     with_frame,
     write_protect,
 )
+from cowmodel.kernel.work import Work, entries_work
 
 _NOT_ACCESSED, _NOT_EXCLUSIVE = ~np.uint64(ACCESSED), ~np.uint64(EXCLUSIVE)
 _NOT_LARGE = ~np.uint64(LARGE)
@@ -59,6 +60,15 @@ class Shared(NamedTuple):
     parts: int = 0
     batches: int = 0
 
+    def work(self, level: int) -> Work:
+        """Return the work of that, of entries of `level`."""
+        work = entries_work(level, self.entries - self.parts * (level == 1)) + Work(
+            protections=self.protections
+        )
+        if level > 1:
+            return work
+        return work + Work(parts=self.parts, batches=self.batches, entry_jumps=self.jumps)
+
 
 class Dropped(NamedTuple):
     """What was emptied: entries, how many leafs became free, and entries whose frame follows no other's.
@@ -70,6 +80,13 @@ class Dropped(NamedTuple):
     frees: int
     jumps: int = 0
     joined: int = 0
+
+    def work(self, level: int) -> Work:
+        """Return the work of that, of entries of `level`."""
+        if level > 1:
+            return Work(large_drops=self.entries, frees=self.frees)
+        single = self.entries - self.joined
+        return Work(drops=single, dropped_parts=self.joined, drop_jumps=self.jumps, frees=self.frees)
 
 
 class Chain:
@@ -174,6 +191,9 @@ class Passes:
             own = block.owned & (block.entries & np.uint64(CACHED) == 0)
             new = self._frames.allocate(int(np.count_nonzero(own)), leaf)
             order = block.entries[own] & np.uint64(ORDER_MASK if run.level > 1 else 0)
+            if run.folios and run.level > 1:
+                parts = np.arange(leaf)[:, None]
+                self._folios.written[new + parts] = self._folios.written[frame_of(block.entries[own]) + parts]
             block.entries[own] = with_frame(new, leaf_bits(run.level, write=True)) | order
             self._map(child, block.entries[block.owned])
             entries += self._put(child, run, block, block.entries)

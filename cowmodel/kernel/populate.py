@@ -11,11 +11,12 @@ import numpy as np
 
 from cowmodel.errors import SimulationError
 from cowmodel.hardware.page_table import NO_SLOT
-from cowmodel.hardware.paging import DIRTY, FRAME_MASK, FRAME_SHIFT, LARGE, WRITE, Numbers
-from cowmodel.kernel.address_space import AddressSpace, Vma
+from cowmodel.hardware.paging import DIRTY, FRAME_MASK, FRAME_SHIFT, LARGE, ORDER_MASK, WRITE, Numbers
+from cowmodel.kernel.address_space import AddressSpace
 from cowmodel.kernel.hugetlb import take_missing
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.state import KernelState
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import Work, tables_work
 
 
@@ -67,7 +68,7 @@ def empty_leafs(kernel: KernelState, process: Process, vma: Vma, vpns: Numbers |
 def mark_dirty(kernel: KernelState, space: AddressSpace, vpn: int) -> bool:
     """Make the frame of a page dirty, if it may be written and is clean; return whether that is so.
 
-    The kernel does not write it in fact, so that the entry stays as it is.
+    The kernel does not write it in fact, so that the entry stays as it is. A large folio is dirty as a whole.
 
     References
     ----------
@@ -77,5 +78,8 @@ def mark_dirty(kernel: KernelState, space: AddressSpace, vpn: int) -> bool:
     word = kernel.arena.words[slot] if slot != NO_SLOT else 0
     if word & (WRITE | DIRTY | LARGE) != WRITE:
         return False
-    kernel.frames.mark_dirty((word & FRAME_MASK) >> FRAME_SHIFT)
+    if word & ORDER_MASK:
+        kernel.folios.mark_dirty(np.array([word], np.uint64))
+    else:
+        kernel.frames.mark_dirty((word & FRAME_MASK) >> FRAME_SHIFT)
     return True

@@ -8,11 +8,13 @@ from cowmodel.hardware.paging import Geometry, Numbers
 from cowmodel.hardware.tlb import NoTlbs
 from cowmodel.kernel.address_space import AddressSpace
 from cowmodel.kernel.choices import CopyPolicy
+from cowmodel.kernel.commitment import Commitment
 from cowmodel.kernel.era import Era
 from cowmodel.kernel.hugetlb import Pool
 from cowmodel.kernel.memory_object import MemoryObject
 from cowmodel.kernel.passes import Passes
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.recent import RecentPages
 from cowmodel.kernel.work import NOTHING, Work
 from cowmodel.units import format_size
 
@@ -43,6 +45,9 @@ class KernelState:
         How runs of entries are handled; an engine may put faster ones in their place.
     hugetlb : Pool
         Of huge pages, never empty; one of limited size may be put in its place before anything is mapped.
+    commitment : Commitment
+        Of any amount; one with a limit may be put in its place before anything is mapped.
+    recent : RecentPages
     tlbs : NoTlbs
         Of the cores, which are told when a translation is no longer true; a machine may put real ones here.
     files : list of MemoryObject
@@ -70,6 +75,8 @@ class KernelState:
         self.folios = Folios(self.frames)
         self.passes = Passes(self.arena, self.frames, self.folios)
         self.hugetlb = Pool()
+        self.commitment = Commitment()
+        self.recent = RecentPages(era.lru_batch)
         self.tlbs = NoTlbs()
         self.files: list[MemoryObject] = []
         self.processes: dict[int, Process] = {}

@@ -12,6 +12,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/io_uring.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -22,6 +23,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,9 +32,9 @@
 #error "the agent is for x86-64"
 #endif
 
-enum { SYSCALL, ACCESS, FORK, EXIT, VFORK, SPAWN, FORKEXEC, REAP };
+enum { SYSCALL, ACCESS, FORK, EXIT, VFORK, SPAWN, FORKEXEC, PIN, UNPIN, FILL, REAP };
 enum { READ, WRITE, MODIFY };
-enum { MOST_AREAS = 64, MOST_PROCESSES = 256, STACK = 64 << 10, PAGE = 4096 };
+enum { MOST_AREAS = 64, MOST_PROCESSES = 256, MOST_PINS = 256, STACK = 64 << 10, PAGE = 4096 };
 
 struct order { /* 512 bytes; the controller knows the layout */
     int64_t op, argument[7];
@@ -54,6 +56,9 @@ static char *self_path = "/proc/self/exe";
 
 static struct area { char *start; size_t bytes; int advice; } areas[MOST_AREAS];
 static int area_count;
+
+static struct pin { char *start; int ring; } pins[MOST_PINS];
+static int pin_count;
 
 static void fail(const char *what) {
     perror(what);
@@ -197,6 +202,60 @@ static void __attribute__((noinline)) timed_reap(struct order *order) {
     signal(SIGCHLD, SIG_IGN);
 }
 
+/* The same bytes in all of some pages, so that the kernel may merge them. */
+static void __attribute__((noinline)) timed_fill(struct order *order) {
+    int64_t *a = order->argument;
+    if (sigsetjmp(retreat, 1) == 0) {
+        USAGE(&order->before);
+        memset((char *)a[0], a[2], a[1]);
+        order->done = 1;
+    }
+    USAGE(&order->after);
+}
+
+/* Memory that io_uring has as a buffer is pinned for long, for writing. A ring of its own for each pin. */
+static void pin(struct order *order) {
+    struct io_uring_params params = {0};
+    struct iovec buffer = {(char *)order->argument[0], order->argument[1]};
+    long ring = raw(SYS_io_uring_setup, 1, (long)&params, 0, 0, 0, 0);
+    int64_t call[] = {SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, (long)&buffer, 1, 0, 0};
+    memcpy(order->argument, call, sizeof call);
+    timed_syscall(order);
+    if (ring >= 0 && (order->error || pin_count == MOST_PINS)) close(ring);
+    else if (ring >= 0) pins[pin_count++] = (struct pin){buffer.iov_base, ring};
+    if (ring < 0) order->error = -ring;
+}
+
+/* Let go of what was pinned from `start` on; the kernel does that at once only if it is told to. */
+static void unpin(char *start, size_t bytes) {
+    int kept = 0;
+    for (int i = 0; i < pin_count; i++) {
+        if (pins[i].start < start || pins[i].start >= start + bytes) {
+            pins[kept++] = pins[i];
+            continue;
+        }
+        raw(SYS_io_uring_register, pins[i].ring, IORING_UNREGISTER_BUFFERS, 0, 0, 0, 0);
+        close(pins[i].ring);
+    }
+    pin_count = kept;
+}
+
+/* After mremap, what was pinned from a page on that moved is let go of by its new address. */
+static void carry_pins(struct order *order) {
+    int64_t *a = order->argument;
+    if (a[0] != SYS_mremap || order->error) return;
+    for (int i = 0; i < pin_count; i++) {
+        int64_t inside = (int64_t)pins[i].start - a[1];
+        if (inside >= 0 && inside < a[2]) pins[i].start = (char *)a[5] + inside;
+    }
+}
+
+static void timed_unpin(struct order *order) {
+    USAGE(&order->before);
+    unpin((char *)order->argument[0], order->argument[1]);
+    USAGE(&order->after);
+}
+
 static void prepare(struct order *order) {
     order->returned = order->error = order->signal = order->done = order->ns = order->noise = 0;
     warm();
@@ -220,6 +279,7 @@ static void answer(struct order *order) {
 
 static void become(int number) {
     me = number;
+    while (pin_count) close(pins[--pin_count].ring); /* those of the parent, who has them still */
     prepare(&orders[me]);
     orders[me].op = -1;
     if (write(done_fd[me], "b", 1) != 1) _exit(3);
@@ -229,12 +289,12 @@ static void serve(void) {
     static char *words[] = {"agent", NULL};
     for (char byte; read(go_fd[me], &byte, 1) == 1;) {
         struct order *order = &orders[me];
-        if (order->op == EXIT) _exit(0);
+        if (order->op == EXIT) unpin(0, SIZE_MAX), _exit(0);
         int cpu = order->op == ACCESS ? order->argument[3] : home_cpu;
         if (cpu != home_cpu) run_on(cpu);
         prepare(order);
         switch (order->op) {
-        case SYSCALL: timed_syscall(order); break;
+        case SYSCALL: timed_syscall(order), carry_pins(order); break;
         case ACCESS: rendezvous(order), timed_access(order); break;
         case REAP: timed_reap(order); break;
         case VFORK: timed_vfork(order, 0, words); break;
@@ -245,6 +305,9 @@ static void serve(void) {
             order->ns = wall_ns() - began;
             break;
         }
+        case PIN: pin(order); break;
+        case UNPIN: timed_unpin(order); break;
+        case FILL: timed_fill(order); break;
         case FORK: {
             int64_t child = order->argument[0];
             if (timed_fork(order, 0, words) == 0) {

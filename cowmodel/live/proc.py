@@ -8,6 +8,7 @@ Linux, Documentation/admin-guide/mm/pagemap.rst; Documentation/filesystems/proc.
 import mmap
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -84,13 +85,33 @@ def table_pages(pid: int) -> int:
 def smaps(pid: int, region: Map) -> dict[str, int]:
     """Return what `/proc/PID/smaps` says of a region, by name, in KiB."""
     sums = dict.fromkeys(SMAPS, 0)
+    for vma in _vmas(pid, region):
+        sums = {name: sum_kb + _number(vma, name) for name, sum_kb in sums.items()}
+    return sums
+
+
+def accounted_kb(pid: int, region: Map) -> int:
+    """Return how much of a region is committed: of a shared one all, once, as long as any of it is mapped."""
+    vmas = list(_vmas(pid, region))
+    if not region.private:
+        promised = region.kind == "shared" and region.page != "hugetlb" and vmas
+        return region.pages * PAGE_BYTES // 1024 if promised else 0
+    return sum(_number(vma, "Size") for vma in vmas if re.search(r"^VmFlags:.* ac\b", vma, re.MULTILINE))
+
+
+def committed_kb() -> int:
+    """Return what all processes have committed, less the swap that a limit lets them use."""
+    text = Path("/proc/meminfo").read_text()
+    return _number(text, "Committed_AS") - _number(text, "SwapTotal")
+
+
+def _vmas(pid: int, region: Map) -> Iterator[str]:
+    """Yield what `/proc/PID/smaps` says of each mapping in a region."""
     end = region.address + region.pages * PAGE_BYTES
     text = Path(f"/proc/{pid}/smaps").read_text()
     for vma in re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", text, flags=re.MULTILINE)[1:]:
-        start = int(vma.partition("-")[0], 16)
-        if region.address <= start < end:
-            sums = {name: sum_kb + _number(vma, name) for name, sum_kb in sums.items()}
-    return sums
+        if region.address <= int(vma.partition("-")[0], 16) < end:
+            yield vma
 
 
 def pool() -> Row:

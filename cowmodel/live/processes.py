@@ -22,7 +22,7 @@ from cowmodel.hardware.paging import Numbers
 from cowmodel.speed.running_kernel import CannotMeasure, built
 
 SOURCE = Path(__file__).with_name("agent.c")
-SYSCALL, ACCESS, FORK, EXIT, VFORK, SPAWN, FORKEXEC, REAP = range(8)
+SYSCALL, ACCESS, FORK, EXIT, VFORK, SPAWN, FORKEXEC, PIN, UNPIN, FILL, REAP = range(11)
 MOST_PROCESSES = 256
 _WORDS = 64
 _PATIENCE_MS = 120_000

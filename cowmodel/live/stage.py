@@ -1,27 +1,27 @@
 """Scenarios on the running kernel: each operation is a system call, or accesses, of a real process."""
 
 import os
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from errno import EFAULT, ENOMEM
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from errno import ENOMEM
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, MAP_SHARED
 from pathlib import Path
 from signal import SIGBUS, SIGSEGV
 
 from cowmodel.hardware.paging import Numbers
-from cowmodel.live import proc, processes
+from cowmodel.live import calls, proc, processes
+from cowmodel.live.files import cached_file
 from cowmodel.live.processes import Answer, Processes
-from cowmodel.live.switches import switched
+from cowmodel.live.switches import committed_at_most, merged, switched
 from cowmodel.scenario.cast import Cast
 from cowmodel.scenario.fields import Row
 from cowmodel.scenario.play import play
 from cowmodel.scenario.steps import (
     PAGE_BYTES,
     Access,
-    Backed,
     Fork,
     Map,
+    Move,
     Plain,
     Ranged,
     Scenario,
@@ -31,30 +31,17 @@ from cowmodel.scenario.steps import (
 )
 from cowmodel.speed.running_kernel import CannotMeasure
 
-# x86-64: arch/x86/entry/syscalls/syscall_64.tbl; include/uapi/asm-generic/mman-common.h
-MMAP, MPROTECT, MUNMAP, MADVISE, MLOCK = 9, 10, 11, 28, 149
-READABLE, WRITABLE = 1, 2
-HUGETLB, FIXED_NOREPLACE = 0x40000, 0x100000
-HUGEPAGE, NOHUGEPAGE = 14, 15
-ADVICE = {
-    "dontneed": 4,
-    "free": 8,
-    "dontfork": 10,
-    "wipeonfork": 18,
-    "populate_read": 22,
-    "populate_write": 23,
-}
-RIGHTS = {"r": READABLE, "rw": READABLE | WRITABLE}
-# what a call comes to that faults pages in, when one of the faults can not be handled
-NO_PAGE = {"madvise populate_read": EFAULT, "madvise populate_write": EFAULT, "mlock": ENOMEM}
 MODES = {"read": 0, "rmw": 2}
+_MERGED_BYTE = 0x5A  # not 0: KSM may take the zero page for pages of zeros
 SIGNALS: dict[int, str] = {SIGSEGV: "sigsegv", SIGBUS: "sigbus"}
 LAUNCHES = {"vfork": processes.VFORK, "spawn": processes.SPAWN, "forkexec": processes.FORKEXEC}
 
 
 @contextmanager
-def staged(scenario: Scenario, program: Path) -> Iterator["LiveStage"]:
+def staged(scenario: Scenario, program: Path, times_exits: bool = False) -> Iterator["LiveStage"]:
     """Set the stage for a scenario on the running kernel; put its switches back at the end.
+
+    With `times_exits` a process is ended by its parent, which learns how long that kept the processor busy.
 
     Raises
     ------
@@ -63,8 +50,10 @@ def staged(scenario: Scenario, program: Path) -> Iterator["LiveStage"]:
     """
     zero = proc.ZeroFrames()
     with switched(scenario.settings, privileged=os.geteuid() == 0), ExitStack() as stack:
-        files = {name: stack.enter_context(_file(made)) for name, made in scenario.settings.files.items()}
-        stage = LiveStage(scenario, program, zero, files)
+        files = {
+            name: stack.enter_context(cached_file(made)) for name, made in scenario.settings.files.items()
+        }
+        stage = LiveStage(scenario, program, zero, files, times_exits)
         stack.callback(stage.close)
         stage.rehearse()
         yield stage
@@ -89,7 +78,12 @@ class LiveStage:
     """
 
     def __init__(
-        self, scenario: Scenario, program: Path, zero: proc.ZeroFrames, files: Mapping[str, int]
+        self,
+        scenario: Scenario,
+        program: Path,
+        zero: proc.ZeroFrames,
+        files: Mapping[str, int],
+        times_exits: bool,
     ) -> None:
         self.tells_frames = zero.visible
         self._scenario, self._zero, self._files = scenario, zero, files
@@ -99,7 +93,7 @@ class LiveStage:
             program, len(self._numbers) + 1, longest(scenario), self._cpus[0], [*files.values()]
         )
         self._harness_tables = 0, 0
-        self._parents: dict[str, str] = {}
+        self._times_exits, self._parents = times_exits, dict[str, str]()
 
     def close(self) -> None:
         """End all processes."""
@@ -137,7 +131,20 @@ class LiveStage:
         accesses = [step for step in steps if isinstance(step, Access)]
         if accesses:
             return self._access(accesses, cast)
-        return [VERBS[type(step)](self, step, cast) for step in steps]
+        with self._limit(steps[0].op, cast) if steps else nullcontext():
+            return [(OF_OPS.get(step.op) or VERBS[type(step)])(self, step, cast) for step in steps]
+
+    def _limit(self, op: str, cast: Cast) -> AbstractContextManager[None]:
+        """Let the scenario commit no more than it says, during an operation that commits something."""
+        commit_bytes = self._scenario.settings.commit_bytes
+        if commit_bytes is None or op not in calls.COMMITS:
+            return nullcontext()
+        taken_kb: dict[tuple[str, int], int] = {}
+        for proc_name, region in cast.pairs():
+            whose = proc_name if region.private else "", region.number
+            size_kb = proc.accounted_kb(self._pid(proc_name), region)
+            taken_kb[whose] = max(size_kb, taken_kb.get(whose, 0))
+        return committed_at_most(commit_bytes - (sum(taken_kb.values()) << 10))
 
     def frames(self, proc_name: str, region: Map) -> Numbers:
         """Return the frame of each page of a region."""
@@ -175,6 +182,17 @@ class LiveStage:
         padded = arguments + (0,) * (7 - len(arguments))
         return self._processes.ask(self._numbers[step.proc], processes.SYSCALL, *padded)
 
+    def _outcome(self, step: Step, answer: Answer) -> Row:
+        """Return the row of a step that was done, or refused."""
+        if self._refused(step, answer):
+            return self._row(step, answer) | {"refused": 1}
+        return self._row(step, self._accepted(step, answer))
+
+    def _refused(self, step: Step, answer: Answer) -> bool:
+        """Return whether the kernel did not do what a scenario may find it does not do."""
+        limited = self._scenario.settings.commit_bytes is not None and step.op in calls.COMMITS
+        return answer.errno in ((ENOMEM,) if limited else calls.NO_PAGE.get(step.feature, ()))
+
     def _accepted(self, step: Step, answer: Answer) -> Answer:
         if answer.errno:
             raise CannotMeasure(
@@ -193,66 +211,83 @@ class LiveStage:
     def map(self, step: Map, cast: Cast) -> Row:
         """Make a region, and say of which pages it may be."""
         size_bytes = step.pages * PAGE_BYTES
-        flags = FIXED_NOREPLACE | (MAP_PRIVATE if step.private else MAP_SHARED)
-        flags |= (0 if step.file else MAP_ANONYMOUS) | (HUGETLB if step.page == "hugetlb" else 0)
+        flags = calls.FIXED_NOREPLACE | (MAP_PRIVATE if step.private else MAP_SHARED)
+        flags |= (0 if step.file else MAP_ANONYMOUS) | (calls.HUGETLB if step.page == "hugetlb" else 0)
         file = self._files[step.file] if step.file else -1
-        call = MMAP, step.address, size_bytes, READABLE | WRITABLE, flags, file, 0
-        answers = [self._call(step, *call)]
+        call = calls.MMAP, step.address, size_bytes, calls.RIGHTS["rw"], flags, file, step.from_bytes
+        answer = self._ask(step, *call)
+        if self._refused(step, answer):
+            return self._row(step, answer) | {"refused": 1}
+        answers = [self._accepted(step, answer)]
         if step.page != "hugetlb":
-            advice = NOHUGEPAGE if step.page == "4k" else HUGEPAGE
-            answers.append(self._call(step, MADVISE, step.address, size_bytes, advice))
+            advice = calls.NOHUGEPAGE if step.page == "4k" else calls.HUGEPAGE
+            answers.append(self._call(step, calls.MADVISE, step.address, size_bytes, advice))
         return self._row(step, *answers)
 
     def ranged(self, step: Ranged, cast: Cast) -> Row:
         """Make the system call that has the name of the step."""
-        start = cast.region(step).address + step.first * PAGE_BYTES
-        size_bytes = (step.last - step.first + 1) * PAGE_BYTES
-        extra = {"madvise": ADVICE, "mprotect": RIGHTS}.get(step.op, {}).get(step.how, 0)
-        number = {"munmap": MUNMAP, "madvise": MADVISE, "mprotect": MPROTECT, "mlock": MLOCK}[step.op]
-        answer = self._ask(step, number, start, size_bytes, extra)
-        if answer.errno == NO_PAGE.get(step.feature):
-            return self._row(step, answer) | {"refused": 1}
-        return self._row(step, self._accepted(step, answer))
+        extra, number = calls.WORDS.get(step.op, {}).get(step.how, 0), calls.NUMBERS[step.op]
+        return self._outcome(step, self._ask(step, number, *_run(step, cast), extra))
+
+    def pin(self, step: Ranged, cast: Cast) -> Row:
+        """Let the kernel hold pages for itself, writable, as it does for long input and output; or let go."""
+        op = {"pin": processes.PIN, "unpin": processes.UNPIN}[step.op]
+        answer = self._processes.ask(self._numbers[step.proc], op, *_run(step, cast))
+        return self._outcome(step, answer)
+
+    def merge(self, step: Ranged, cast: Cast) -> Row:
+        """Write the same to pages, and wait until the kernel has found that out."""
+        number, run = self._numbers[step.proc], _run(step, cast)
+        filled = self._processes.ask(number, processes.FILL, *run, _MERGED_BYTE)
+        if not filled.signal:
+            self._call(step, calls.MADVISE, *run, calls.MERGEABLE)
+            merged()
+        return self._row(step, filled)
+
+    def move(self, step: Move, cast: Cast) -> Row:
+        """Move a region to where it is to be."""
+        here, size_bytes = cast.region(step).address, step.there.pages * PAGE_BYTES
+        call = calls.MREMAP, here, size_bytes, size_bytes, calls.MAYMOVE | calls.FIXED, step.there.address
+        return self._row(step, self._call(step, *call))
 
     def fork(self, step: Fork, cast: Cast) -> Row:
         """Fork."""
         answer = self._processes.fork(self._numbers[step.proc], self._numbers[step.child])
         self._parents[step.child] = step.proc
-        return self._row(step, self._accepted(step, answer))
+        return self._outcome(step, answer)
 
     def plain(self, step: Plain, cast: Cast) -> Row:
         """Exit, or start a program and wait for its end."""
         number = self._numbers[step.proc]
         if step.op == "exit":
             parent = self._parents.pop(step.proc, None)
-            alive = parent in cast.regions
-            return {"ns": self._processes.exit(number, self._numbers[parent] if parent and alive else None)}
-        return self._row(step, self._accepted(step, self._processes.ask(number, LAUNCHES[step.op])))
+            timed = self._times_exits and parent in cast.regions
+            return {"ns": self._processes.exit(number, self._numbers[parent] if parent and timed else None)}
+        answer = self._processes.ask(number, LAUNCHES[step.op])
+        return self._outcome(step, answer)
 
     def stat(self, step: Stat, cast: Cast) -> Row:
         """Do nothing: looking is what every step ends with."""
         return {}
 
 
+OF_OPS: dict[str, Callable[..., Row]] = {
+    "pin": LiveStage.pin,
+    "unpin": LiveStage.pin,
+    "merge": LiveStage.merge,
+}
+"""What takes more than a system call, by the first word of the line."""
 VERBS: dict[type[Step], Callable[..., Row]] = {
     Map: LiveStage.map,
     Ranged: LiveStage.ranged,
+    Move: LiveStage.move,
     Fork: LiveStage.fork,
     Plain: LiveStage.plain,
     Stat: LiveStage.stat,
 }
 
 
-@contextmanager
-def _file(made: Backed) -> Iterator[int]:
-    """Make a file that is in the page cache, one page at a time, so that it lies there in single pages."""
-    folder = "/var/tmp" if made.disk else "/dev/shm"
-    fd, name = tempfile.mkstemp(prefix="cowmodel-", dir=folder)
-    os.unlink(name)
-    try:
-        for _ in range(made.size_bytes // PAGE_BYTES):
-            os.write(fd, b"f" * PAGE_BYTES)
-        os.fsync(fd)
-        yield fd
-    finally:
-        os.close(fd)
+def _run(step: Ranged, cast: Cast) -> tuple[int, int]:
+    """Return the address of the first byte that a step is about, and how many there are."""
+    start = cast.region(step).address + step.first * PAGE_BYTES
+    return start, (step.last - step.first + 1) * PAGE_BYTES

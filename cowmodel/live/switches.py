@@ -9,6 +9,7 @@ import re
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,13 @@ from cowmodel.scenario.steps import Settings
 from cowmodel.speed.running_kernel import CannotMeasure
 
 THP = Path("/sys/kernel/mm/transparent_hugepage")
+KSM = Path("/sys/kernel/mm/ksm")
 POOL = proc.POOL / "nr_hugepages"
+VM = Path("/proc/sys/vm")
+RULE, RATIO, LIMIT = VM / "overcommit_memory", VM / "overcommit_ratio", VM / "overcommit_kbytes"
+RESERVE = VM / "user_reserve_kbytes"  # what the last request may not take
 LOCK = Path(tempfile.gettempdir(), "cowmodel-live.lock")
+_PATIENCE_S = 60
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 QUIET: dict[Path, str] = {
@@ -29,10 +35,14 @@ QUIET: dict[Path, str] = {
     # khugepaged would make huge pages behind a scenario's back; it sleeps for longer than that takes
     THP / "khugepaged/scan_sleep_millisecs": "100000000",
     THP / "khugepaged/alloc_sleep_millisecs": "100000000",
-    Path("/sys/kernel/mm/ksm/run"): "0",
+    KSM / "run": "0",
     Path("/proc/sys/kernel/numa_balancing"): "0",
 }
 """What no scenario wants to be disturbed by, where the kernel has it."""
+_AWAKE = {KSM / "sleep_millisecs": "0", KSM / "pages_to_scan": "10000", KSM / "run": "1"}
+_SCANS = (
+    4  # one to know a page's bytes, one to see that they stay, one to find its like; and the one under way
+)
 
 
 def wanted(settings: Settings) -> dict[Path, str]:
@@ -64,7 +74,48 @@ def switched(settings: Settings, privileged: bool) -> Iterator[None]:
             _set(wanted(settings), changed)
             yield
         finally:
-            for file, value in reversed(changed.items()):
+            _put_back(changed)
+
+
+def merged() -> None:
+    """Let the kernel merge pages that are equal, and return when it has.
+
+    Raises
+    ------
+    CannotMeasure
+        If the kernel cannot, or only root can let it.
+    """
+    changed: dict[Path, str] = {}
+    try:
+        _set(_AWAKE, changed)
+        done = int(value_of(KSM / "full_scans")) + _SCANS
+        until = time.monotonic() + _PATIENCE_S
+        while int(value_of(KSM / "full_scans")) < done:
+            if time.monotonic() > until:
+                raise CannotMeasure(f"{KSM}/full_scans: expected {done} in {_PATIENCE_S} seconds, got fewer")
+            time.sleep(0.001)
+    except PermissionError as problem:
+        raise CannotMeasure(f"{problem.filename}: only root can let pages be merged") from problem
+    finally:
+        _put_back(changed)
+
+
+@contextmanager
+def committed_at_most(left_bytes: int) -> Iterator[None]:
+    """Let all processes together commit no more than so many bytes beside what is committed now.
+
+    That goes for the whole machine: others are refused as well, so it is for the time of one system call.
+    Linux counts to within 1/256 of the memory a CPU: let requests be larger, and not end near the limit.
+    """
+    before = {file: value_of(file) for file in (RULE, RESERVE, RATIO, LIMIT)}
+    try:
+        RESERVE.write_text("0")
+        LIMIT.write_text(str(max(1, proc.committed_kb() + (left_bytes >> 10))))
+        RULE.write_text("2")
+        yield
+    finally:
+        for file, value in before.items():
+            if file != LIMIT or value != "0":  # that would set the ratio to 0
                 file.write_text(value)
 
 
@@ -87,8 +138,16 @@ def _set(values: Mapping[Path, str], changed: dict[Path, str]) -> None:
                 raise CannotMeasure(f"{file}: expected {value}, got {got}; too little memory in one piece?")
 
 
+def _put_back(changed: dict[Path, str]) -> None:
+    """Set switches to what they were, the last one first."""
+    for file, value in reversed(changed.items()):
+        file.write_text(value)
+
+
 def _check(settings: Settings) -> None:
     """Refuse what only root can set and is not set already."""
+    if settings.commit_bytes is not None:
+        raise CannotMeasure(f"{RULE}: the scenario limits what is committed, and only root can set it")
     asked = wanted(settings).items() if settings.mthp else []
     pool = [] if settings.hugepages is None else [(POOL, str(settings.hugepages))]
     for file, value in [*asked, *pool]:

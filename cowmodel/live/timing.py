@@ -48,7 +48,7 @@ def timed(scenario: Scenario, program: Path) -> Iterator[Timed]:
     ------
     CannotMeasure
     """
-    with staged(scenario, program) as stage:
+    with staged(scenario, program, times_exits=True) as stage:
         cast = Cast()
         for steps in scenario.groups():
             jumps = _jumps(stage, cast, steps)

@@ -5,15 +5,16 @@ these pages now is meant.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from cowmodel.engine.burst import Burst, Service
 from cowmodel.errors import ConfigError, SegmentationFault
 from cowmodel.hardware.paging import Numbers
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.memory_object import MemoryObject
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import Work
 from cowmodel.machine import Activity
 from cowmodel.program.thread import Thread
@@ -31,12 +32,13 @@ class Memory(Thread):
         shared: bool = False,
         at_page: int | None = None,
         file: MemoryObject | None = None,
+        file_page: int = 0,
     ) -> Activity:
         """Map anonymous memory, or a file; return the Vma."""
-        kernel = self.machine.kernel
+        kernel, where = self.machine.kernel, (at_page, file, file_page)
         return (
             yield from self._change(
-                "mmap", lambda: kernel.mmap(self.process, size_bytes, backing, shared, at_page, file)
+                "mmap", lambda: kernel.mmap(self.process, size_bytes, backing, shared, *where)
             )
         )
 
@@ -50,10 +52,16 @@ class Memory(Thread):
         vpns, kernel = None if pages is None else vma.first + pages, self.machine.kernel
         yield from self._do("populate", lambda: kernel.populate(self.process, vma, vpns))
 
-    def mprotect(self, vma: Vma, writable: bool, first: int = 0, pages: int | None = None) -> Activity:
-        """Take the right to write from `pages` pages from the `first` on, by default all, or give it back."""
+    def mremap(self, vma: Vma, to: int) -> Activity:
+        """Move what lies at the pages of `vma` to page `to`; return a Vma that numbers the pages there."""
+        kernel = self.machine.kernel
+        yield from self._do("mremap", lambda: kernel.mremap(self.process, vma.first, vma.pages, to))
+        return replace(vma, first=to)
+
+    def mprotect(self, vma: Vma, rights: str, first: int = 0, pages: int | None = None) -> Activity:
+        """Give `pages` pages from the `first` on, by default all, the rights "none", "r" or "rw"."""
         run, kernel = _run(vma, first, pages), self.machine.kernel
-        yield from self._do("mprotect", lambda: kernel.mprotect(self.process, *run, writable))
+        yield from self._do("mprotect", lambda: kernel.mprotect(self.process, *run, rights))
 
     def madvise(self, vma: Vma, advice: str, first: int = 0, pages: int | None = None) -> Activity:
         """Give advice, one of `cowmodel.kernel.advice.ADVICE`, about pages, by default all.
@@ -67,6 +75,21 @@ class Memory(Thread):
         """Make pages, by default all, resident and let them stay."""
         run, kernel = _run(vma, first, pages), self.machine.kernel
         yield from self._do("mlock", lambda: kernel.mlock(self.process, *run))
+
+    def pin(self, vma: Vma, first: int = 0, pages: int | None = None) -> Activity:
+        """Hold pages, by default all, where they are, as input and output to them asks for."""
+        run, kernel = _run(vma, first, pages), self.machine.kernel
+        yield from self._do("pin", lambda: kernel.pin(self.process, *run))
+
+    def unpin(self, vma: Vma, first: int = 0, pages: int | None = None) -> Activity:
+        """Let go of what was pinned from one of these pages on, by default of any."""
+        run, kernel = _run(vma, first, pages), self.machine.kernel
+        yield from self._do("unpin", lambda: kernel.unpin(self.process, *run))
+
+    def merge(self, vma: Vma, first: int = 0, pages: int | None = None) -> Activity:
+        """Write the same to pages, by default all, and let the kernel make one of them."""
+        run, kernel = _run(vma, first, pages), self.machine.kernel
+        yield from self._do("merge", lambda: kernel.merge(self.process, *run))
 
     def access(
         self,

@@ -1,10 +1,11 @@
 """What the regions of a scenario are made of, in the model."""
 
 from cowmodel.kernel.backing import BASE, Backing
+from cowmodel.kernel.commitment import Commitment, Overcommit
 from cowmodel.kernel.hugetlb import Pool
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.memory_object import MemoryObject
-from cowmodel.scenario.steps import HUGE_BYTES, PAGE_BYTES, Map, Scenario, Settings
+from cowmodel.scenario.steps import HUGE_BYTES, PAGE_BYTES, Map, Settings
 
 _OF_ONE_SIZE = {"4k": BASE, "hugetlb": Backing("hugetlb", HUGE_BYTES)}
 
@@ -14,24 +15,12 @@ def opened(kernel: Kernel, settings: Settings) -> dict[str, MemoryObject]:
     return {name: kernel.open(made.size_bytes, made.disk) for name, made in settings.files.items()}
 
 
-def set_pool(kernel: Kernel, settings: Settings) -> None:
-    """Give the kernel a pool of so many hugetlb pages as are set, if any are."""
+def set_limits(kernel: Kernel, settings: Settings) -> None:
+    """Let the kernel have so many hugetlb pages, and promise so much memory, as is set, if anything is."""
     if settings.hugepages is not None:
         kernel.hugetlb = Pool(settings.hugepages)
-
-
-def behind_the_end(scenario: Scenario) -> str:
-    """Return what is wrong with the first region that is larger than its file; empty if none is."""
-    for step in scenario.steps:
-        if isinstance(step, Map) and step.file:
-            pages = scenario.settings.files[step.file].size_bytes // PAGE_BYTES
-            if step.pages > pages:
-                return (
-                    f"{scenario.where(step)}: expected at most the {pages:,} pages of the file, got"
-                    f" {step.pages:,}; the model has nothing behind the end of a file, `cowmodel scenario"
-                    " live` has"
-                )
-    return ""
+    if settings.commit_bytes is not None:
+        kernel.commitment = Commitment(Overcommit.NEVER, settings.commit_bytes // PAGE_BYTES)
 
 
 def backing(region: Map, settings: Settings) -> Backing:

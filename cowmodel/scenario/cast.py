@@ -1,7 +1,7 @@
 """Who is alive in a scenario, and which regions each has: what a step changes of that, in one place."""
 
 from cowmodel.errors import ConfigError, suggest
-from cowmodel.scenario.steps import SLOTS, Fork, Map, Ranged, Step
+from cowmodel.scenario.steps import SLOTS, Fork, Map, Move, Ranged, Step
 
 
 class Cast:
@@ -10,7 +10,7 @@ class Cast:
     Attributes
     ----------
     regions : dict of str to dict of str to Map
-        By process and by name, in the order in which they came.
+        By process and by name, in the order in which they came, each where it is for that process.
     """
 
     def __init__(self) -> None:
@@ -23,10 +23,22 @@ class Cast:
                 self.regions[step.child] = dict(self.regions[step.proc])
             case Map():
                 self.regions[step.proc][step.region] = step
+            case Move():
+                self.regions[step.proc][step.region] = step.there
             case Ranged(op="munmap") if step.last - step.first + 1 == self.region(step).pages:
                 del self.regions[step.proc][step.region]
             case Step(op="exit"):
                 del self.regions[step.proc]
+
+    def can(self, step: Step) -> bool:
+        """Return whether the process and the region are there that a step needs.
+
+        They are in any scenario that could be read, unless an earlier step was refused.
+        """
+        if not step.proc:
+            return True
+        held = self.regions.get(step.proc)
+        return held is not None and (isinstance(step, Map) or not step.region or step.region in held)
 
     def region(self, step: Step) -> Map:
         """Return the region that a step acts on."""

@@ -36,17 +36,21 @@ def _expectation(text: str) -> Expectation:
 
 
 def unmet(scenario: Scenario, rows: Iterable[Row]) -> Iterator[str]:
-    """Yield a line for each count that is not what the scenario expects.
+    """Yield a line for each count that is not what the scenario expects, or that no row tells.
 
     Kinds of faults, and what takes frame numbers to know, are not expected of a row without them: not every
     stage can tell.
     """
-    steps = {step.number: step for step in scenario.steps}
+    steps, told = {step.number: step for step in scenario.steps}, set[int]()
     for row in rows:
         step = steps[int(row["step"])]
+        told.add(step.number)
         for one in step.expected:
             got = row.get(one.field, 0 if one.field in fields.STOPS else None)
             if got is None and fields.optional(one.field):
                 continue
             if got is None or not one.holds(int(got)):
                 yield f"{scenario.path}:{step.line}: step {step.number}, {step.op}: expected {one}, got {got}"
+    for step in scenario.steps:
+        if step.expected and step.number not in told:
+            yield f"{scenario.where(step)}: expected {step.expected[0]}, but the step was left out"

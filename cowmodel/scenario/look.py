@@ -16,9 +16,9 @@ from cowmodel.hardware.paging import (
     Words,
     frame_of,
 )
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.vma import Vma
 from cowmodel.scenario.fields import ABSENT, POOL, SMAPS, Row
 from cowmodel.scenario.steps import Map
 
@@ -59,9 +59,10 @@ def smaps(kernel: Kernel, process: Process, region: Map) -> Mapping[str, int]:
 def _smaps(kernel: Kernel, vma: Vma, words: Words) -> dict[str, int]:
     """Return the same of a mapping; a page is dirty if its entry, its frame or its object says so."""
     dirty = words & np.uint64(DIRTY | SAVED_DIRTY) != 0
-    dirty |= np.isin(frame_of(words), list(kernel.frames.dirty))
+    dirty |= np.isin(frame_of(words), list(kernel.frames.dirty)) | kernel.folios.dirty_of(words)
     if vma.object:
-        dirty |= (words & np.uint64(CACHED) != 0) & vma.object.dirty[vma.offset : vma.offset + vma.pages]
+        held = vma.object.dirty[vma.offset : vma.offset + vma.pages]  # fewer behind the end of a file
+        dirty[: len(held)] |= (words[: len(held)] & np.uint64(CACHED) != 0) & held
     counted = (words != 0) & (words & np.uint64(SPECIAL) == 0)
     words, dirty = words[counted], dirty[counted]
     sharers = kernel.folios.sharers(words)

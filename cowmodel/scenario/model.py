@@ -14,20 +14,21 @@ from cowmodel.engine.burst import NEVER_PS, Burst, FaultRow
 from cowmodel.engine.compiled import CompiledEngine
 from cowmodel.engine.contention import Contention
 from cowmodel.engine.reference import ReferenceEngine
-from cowmodel.errors import BusError, SegmentationFault, SimulationError
+from cowmodel.errors import BusError, CommitLimit, SegmentationFault, Signal, SimulationError
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.advice import ADVICE
 from cowmodel.kernel.backing import Backing
 from cowmodel.kernel.fault import Fault
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.rights import RIGHTS
 from cowmodel.kernel.work import Work
 from cowmodel.scenario import look
-from cowmodel.scenario.backings import backing, behind_the_end, opened, set_pool
+from cowmodel.scenario.backings import backing, opened, set_limits
 from cowmodel.scenario.cast import Cast
 from cowmodel.scenario.fields import Row
 from cowmodel.scenario.setup import Setup
-from cowmodel.scenario.steps import PAGE_BYTES, Access, Map, Ranged, Scenario, Step, longest
+from cowmodel.scenario.steps import PAGE_BYTES, Access, Map, Move, Ranged, Scenario, Step, longest
 
 
 class Tally:
@@ -68,12 +69,10 @@ class ModelStage:
     tells_frames = True
 
     def __init__(self, scenario: Scenario, setup: Setup) -> None:
-        if wrong := behind_the_end(scenario):
-            raise SimulationError(wrong)
         self.kernel = Kernel(setup.geometry, setup.memory_bytes, setup.policy, setup.era)
         if setup.contiguity < 1:
             self.kernel.frames.age(setup.contiguity)
-        set_pool(self.kernel, scenario.settings)
+        set_limits(self.kernel, scenario.settings)
         self.processes: dict[str, Process] = {"P0": self.kernel.spawn()[0]}
         self.works: Counter[Work] = Counter()
         self.files = opened(self.kernel, scenario.settings)
@@ -123,10 +122,10 @@ class ModelStage:
         self.works.clear()
         try:
             MODELLED[step.feature](self, step, cast)
-        except SegmentationFault:
-            stopped = "sigsegv"
-        except BusError:
-            stopped = "sigbus" if isinstance(step, Access) else "refused"
+        except CommitLimit:
+            stopped = "refused"
+        except Signal as signal:
+            stopped = STOPPED[type(signal)] if isinstance(step, Access) or step.op == "merge" else "refused"
         except SimulationError as problem:
             raise type(problem)(f"{self._scenario.where(step)}: {problem}") from problem
         return self._row(step, process.faults - before if process else Counter(), stopped)
@@ -149,7 +148,8 @@ class ModelStage:
 def _map(stage: ModelStage, step: Map, cast: Cast) -> None:
     process, file = stage.processes[step.proc], stage.files.get(step.file or "")
     size_bytes, made_of = step.pages * PAGE_BYTES, stage.backing(step)
-    _, work = stage.kernel.mmap(process, size_bytes, made_of, not step.private, step.first_page, file)
+    where = step.first_page, file, step.from_bytes // PAGE_BYTES
+    _, work = stage.kernel.mmap(process, size_bytes, made_of, not step.private, *where)
     stage.works[work] += 1 + (step.page != "hugetlb")  # others are advised too about huge pages
 
 
@@ -180,11 +180,28 @@ def _madvise(stage: ModelStage, step: Ranged, cast: Cast) -> None:
 
 def _mprotect(stage: ModelStage, step: Ranged, cast: Cast) -> None:
     process, run = stage.processes[step.proc], _run(step, cast)
-    stage.works[stage.kernel.mprotect(process, *run, step.how == "rw")] += 1
+    stage.works[stage.kernel.mprotect(process, *run, step.how)] += 1
 
 
 def _mlock(stage: ModelStage, step: Ranged, cast: Cast) -> None:
     stage.works[stage.kernel.mlock(stage.processes[step.proc], *_run(step, cast))] += 1
+
+
+def _mremap(stage: ModelStage, step: Move, cast: Cast) -> None:
+    process, start = stage.processes[step.proc], cast.region(step).first_page
+    stage.works[stage.kernel.mremap(process, start, step.there.pages, step.there.first_page)] += 1
+
+
+def _pin(stage: ModelStage, step: Ranged, cast: Cast) -> None:
+    stage.works[stage.kernel.pin(stage.processes[step.proc], *_run(step, cast))] += 1
+
+
+def _unpin(stage: ModelStage, step: Ranged, cast: Cast) -> None:
+    stage.works[stage.kernel.unpin(stage.processes[step.proc], *_run(step, cast))] += 1
+
+
+def _merge(stage: ModelStage, step: Ranged, cast: Cast) -> None:
+    stage.works[stage.kernel.merge(stage.processes[step.proc], *_run(step, cast))] += 1
 
 
 def _run(step: Ranged, cast: Cast) -> tuple[int, int]:
@@ -239,6 +256,7 @@ def _stat(stage: ModelStage, step: Step, cast: Cast) -> None:
 
 _HIT = Work(hits=1)
 _FEW = 4096  # accesses of a step for which compiled code is not worth its loading
+STOPPED: dict[type[Signal], str] = {SegmentationFault: "sigsegv", BusError: "sigbus"}
 MODELLED: dict[str, Callable[..., None]] = {
     **{f"map anon page={page}": _map for page in ("4k", "thp", "mthp", "hugetlb")},
     **{f"map shared page={page}": _map for page in ("4k", "hugetlb")},
@@ -252,9 +270,12 @@ MODELLED: dict[str, Callable[..., None]] = {
     "exit": _exit,
     "munmap": _munmap,
     **{f"madvise {advice}": _madvise for advice in ADVICE},
-    "mprotect r": _mprotect,
-    "mprotect rw": _mprotect,
+    **{f"mprotect {rights}": _mprotect for rights in RIGHTS},
+    "mremap": _mremap,
     "mlock": _mlock,
+    "pin": _pin,
+    "unpin": _unpin,
+    "merge": _merge,
     "vfork": _vfork,
     "spawn": _spawn,
     "forkexec": _forkexec,

@@ -1,18 +1,21 @@
 """The operations of the language: how each is written, and the step that its line stands for."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from cowmodel.errors import ConfigError
 from cowmodel.scenario.draft import Draft
 from cowmodel.scenario.read_pattern import read_pattern
 from cowmodel.scenario.settings import SET_USAGE
-from cowmodel.scenario.steps import PAGE_BYTES, Access, Fork, Map, Plain, Ranged, Stat, Step
+from cowmodel.scenario.steps import PAGE_BYTES, Access, Fork, Map, Move, Plain, Ranged, Stat, Step
 from cowmodel.scenario.words import Words, chosen, size, span, whole
 
 KINDS = ("anon", "shared", "file", "fileshared")
 PAGES = {"4k": PAGE_BYTES, "thp": 2 << 20, "mthp": PAGE_BYTES, "hugetlb": 2 << 20}
 ADVICE = ("dontneed", "free", "populate_read", "populate_write", "wipeonfork", "dontfork")
+RIGHTS = ("none", "r", "rw")
+MOST_MERGED = 256  # Linux: max_page_sharing, as it is by default
 UNITS = {"4k": PAGE_BYTES, "2m": 2 << 20, "1g": 1 << 30}
 
 _ACCESS = "PROC REGION PATTERN [unit=4k|2m|1g] [off=BYTES] [cpu=K]"
@@ -21,14 +24,18 @@ USAGE = {
     "name": "name ID",
     "set": SET_USAGE,
     "map": "map PROC REGION anon|shared|file|fileshared pages=N|size=64m page=4k|thp|mthp|hugetlb"
-    " [shift=1m] [file=SLOT]",
+    " [shift=1m] [file=SLOT] [from=BYTES]",
     "touch": f"touch {_ACCESS} [r|w]",
     **{op: f"{op} {_ACCESS}" for op in ("write", "read", "rmw")},
     "fork": "fork PROC CHILD",
     "munmap": "munmap PROC REGION [FROM-TO]",
     "madvise": f"madvise PROC REGION [FROM-TO] {'|'.join(ADVICE)}",
-    "mprotect": "mprotect PROC REGION [FROM-TO] r|rw",
+    "mprotect": f"mprotect PROC REGION [FROM-TO] {'|'.join(RIGHTS)}",
+    "mremap": "mremap PROC REGION",
     "mlock": "mlock PROC REGION [FROM-TO]",
+    "pin": "pin PROC REGION [FROM-TO]",
+    "unpin": "unpin PROC REGION",
+    "merge": "merge PROC REGION [FROM-TO]",
     **_LAUNCH,
     "stat": "stat",
     "par": "par N",
@@ -51,8 +58,24 @@ def _map(draft: Draft, words: Words, head: dict[str, Any]) -> Map:
     if file and page != "4k":
         raise ConfigError(f"expected page=4k for a file, got page={page}")
     return Map(
-        **head, region=name, kind=kind, page=page, pages=pages, shift_bytes=shift, slot=slot, file=file
+        **head,
+        region=name,
+        kind=kind,
+        page=page,
+        pages=pages,
+        shift_bytes=shift,
+        slot=slot,
+        file=file,
+        from_bytes=_from(words) if file else 0,
     )
+
+
+def _from(words: Words) -> int:
+    """Read `from=BYTES`, where in its file a region starts."""
+    start = size("from", words.option("from", "0"))
+    if start % PAGE_BYTES:
+        raise ConfigError(f"expected whole 4 KiB pages as from=, got {start:,} bytes")
+    return start
 
 
 def _pages(words: Words) -> int:
@@ -102,6 +125,33 @@ def _ranged(draft: Draft, words: Words, head: dict[str, Any]) -> Ranged:
     return Ranged(**head, region=region.region, first=first, last=last, how=how)
 
 
+def _move(draft: Draft, words: Words, head: dict[str, Any]) -> Move:
+    region = draft.mapped(head, words)
+    if region.page == "hugetlb":  # a page that is taken from others is sought where it was
+        raise ConfigError("expected base pages or large folios to move, got page=hugetlb, which stays")
+    there = replace(region, slot=draft.cast.free_slot())
+    return Move(**head, region=region.region, there=there)
+
+
+def _unpin(draft: Draft, words: Words, head: dict[str, Any]) -> Ranged:
+    region = draft.mapped(head, words)
+    return Ranged(**head, region=region.region, first=0, last=region.pages - 1)
+
+
+def _merge(draft: Draft, words: Words, head: dict[str, Any]) -> Ranged:
+    step = _ranged(draft, words, head)
+    region, pages = draft.cast.region(step), step.last - step.first + 1
+    if region.feature != "map anon page=4k":
+        raise ConfigError(f"expected anonymous memory with page=4k to merge, got {region.feature[4:]}")
+    if pages > MOST_MERGED:
+        raise ConfigError(f"expected at most {MOST_MERGED} pages, which may share a frame, got {pages:,}")
+    if any(other.op == "merge" for other in draft.steps):
+        raise ConfigError(
+            "expected one merge in a scenario, got another; KSM would also merge what became equal meanwhile"
+        )
+    return step
+
+
 def _plain(draft: Draft, words: Words, head: dict[str, Any]) -> Plain:
     return Plain(**head)
 
@@ -110,12 +160,15 @@ def _stat(draft: Draft, words: Words, head: dict[str, Any]) -> Stat:
     return Stat(**head)
 
 
-HOW = {"madvise": ADVICE, "mprotect": ("r", "rw")}
+HOW = {"madvise": ADVICE, "mprotect": RIGHTS}
 READERS: dict[str, Callable[[Draft, Words, dict[str, Any]], Step]] = {
     "map": _map,
     **dict.fromkeys(("touch", "write", "read", "rmw"), _access),
     "fork": _fork,
-    **dict.fromkeys(("munmap", "madvise", "mprotect", "mlock"), _ranged),
+    **dict.fromkeys(("munmap", "madvise", "mprotect", "mlock", "pin"), _ranged),
+    "unpin": _unpin,
+    "merge": _merge,
+    "mremap": _move,
     **dict.fromkeys(_LAUNCH, _plain),
     "stat": _stat,
 }

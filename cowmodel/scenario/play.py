@@ -42,15 +42,21 @@ class Stage(Protocol):
 
 
 def play(scenario: Scenario, stage: Stage) -> Iterator[Row]:
-    """Yield a row for each step, of `stat` one for each live process and region."""
+    """Yield a row for each step, of `stat` one for each live process and region.
+
+    A fork or a mapping that is refused has a row that says so; later steps that need what it would have made
+    are left out.
+    """
     cast, before = Cast(), Pages()
-    for steps in scenario.groups():
+    for group in scenario.groups():
+        steps = [step for step in group if cast.can(step)]
         regions = {
             step.number: cast.region(step) for step in steps if step.region and not isinstance(step, Map)
         }
         told = stage.act(steps, cast)
-        for step in steps:
-            cast.apply(step)
+        for step, effects in zip(steps, told, strict=True):
+            if not (effects.get("refused") and isinstance(step, Fork | Map)):
+                cast.apply(step)
         after = _mapped(stage, cast)
         for step, effects in zip(steps, told, strict=True):
             for row in _rows(stage, cast, step, regions.get(step.number), effects, before, after):
@@ -76,12 +82,12 @@ def _rows(
     row = _head(step, step.proc, step.region) | effects
     if region:
         row |= _region_row(step, region, before, after)
-        if region.feature == _FLIPS_FOLLOW and "flips" not in row:
+        if region.feature == _FLIPS_FOLLOW and step.op != "merge" and "flips" not in row:
             row["flips"] = fields.flips(row)
     if step.proc in cast.regions:
         mapped_now = cast.regions[step.proc].get(step.region)
         row |= _state(stage, step.proc, mapped_now, after)
-    if isinstance(step, Fork):
+    if isinstance(step, Fork) and step.child in cast.regions:
         row["child_pt_pages"] = stage.table_pages(step.child)
         row |= fields.inherited(after[step.proc], after[step.child])
     yield row | everything

@@ -7,7 +7,7 @@ from cowmodel.scenario.steps import PAGE_BYTES, Backed, Settings
 from cowmodel.scenario.words import Words, chosen, size, whole
 
 WHEN = ("always", "inherit", "madvise", "never")
-SET_USAGE = "set mthp 64k=madvise ... | set hugepages N | set file SLOT SIZE [tmpfs|disk]"
+SET_USAGE = "set mthp 64k=madvise ... | set hugepages N | set file SLOT SIZE [tmpfs|disk] | set commit SIZE"
 
 
 class SettingsReader:
@@ -24,6 +24,7 @@ class SettingsReader:
         self._mthp: dict[int, str] = {}
         self._hugepages: int | None = None
         self._files: dict[str, Backed] = {}
+        self._commit_bytes: int | None = None
 
     def read(self, op: str, words: Words) -> None:
         """Read what follows `name` or `set`.
@@ -48,7 +49,7 @@ class SettingsReader:
 
     def done(self) -> Settings:
         """Return what was set."""
-        return Settings(self._mthp, self._hugepages, self._files)
+        return Settings(self._mthp, self._hugepages, self._files, self._commit_bytes)
 
     def set_mthp(self, words: Words) -> None:
         """Read `64k=madvise 2m=never`."""
@@ -76,9 +77,17 @@ class SettingsReader:
         where = words.choose("where", ("tmpfs", "disk")) if words else "tmpfs"
         self._files[slot] = Backed(size_bytes, disk=where == "disk")
 
+    def set_commit(self, words: Words) -> None:
+        """Read `SIZE`."""
+        size_bytes = size("what may be committed", words.take("a size"))
+        if size_bytes % PAGE_BYTES or not size_bytes:
+            raise ConfigError(f"expected whole 4 KiB pages to commit, got {size_bytes:,} bytes")
+        self._commit_bytes = size_bytes
+
 
 READERS: dict[str, Callable[[SettingsReader, Words], None]] = {
     "mthp": SettingsReader.set_mthp,
     "hugepages": SettingsReader.set_hugepages,
     "file": SettingsReader.set_file,
+    "commit": SettingsReader.set_commit,
 }

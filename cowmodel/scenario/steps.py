@@ -85,6 +85,8 @@ class Map(Step):
     shift_bytes, slot : int
         The region starts so far inside slot number `slot` of the address space.
     file : str or None
+    from_bytes : int
+        Where in the file it starts.
     """
 
     kind: str
@@ -93,6 +95,7 @@ class Map(Step):
     shift_bytes: int
     slot: int
     file: str | None
+    from_bytes: int = 0
 
     @property
     def address(self) -> int:
@@ -149,7 +152,7 @@ class Access(Step):
 
 @dataclass(frozen=True, kw_only=True)
 class Ranged(Step):
-    """munmap, madvise, mprotect or mlock of the 4 KiB pages first..last of a region.
+    """munmap, madvise, mprotect, mlock, pin, unpin or merge of the 4 KiB pages first..last of a region.
 
     Attributes
     ----------
@@ -166,6 +169,19 @@ class Ranged(Step):
     def feature(self) -> str:
         """What of a kernel the step asks for."""
         return f"{self.op} {self.how}".strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move(Step):
+    """mremap of a region to another slot of the address space.
+
+    Attributes
+    ----------
+    there : Map
+        The region as it is afterwards, for the process that moves it.
+    """
+
+    there: Map
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,11 +218,14 @@ class Settings:
     hugepages : int or None
         2 MiB pages in the hugetlb pool.
     files : mapping of str to Backed
+    commit_bytes : int or None
+        What the kernel promises the scenario's processes, in all; None for any amount.
     """
 
     mthp: Mapping[int, str]
     hugepages: int | None
     files: Mapping[str, Backed]
+    commit_bytes: int | None = None
 
     @property
     def folio_bytes(self) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from cowmodel.scenario.fields import Row
+from cowmodel.scenario.fields import STOPS, Row
 from cowmodel.units import format_count, format_duration
 
 COLUMNS = {
@@ -30,10 +30,10 @@ def table(rows: Iterable[Row]) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     operation = " ".join(str(row[name]) for name in ("op", "proc", "region", "child") if name in row)
-    signals = "".join(f" ({name})" for name in ("sigsegv", "sigbus") if name in row)
+    stops = "".join(f" ({name})" for name in STOPS if name in row)
     counts = (format_count(int(row[field])) if field in row else "" for field in COLUMNS.values())
     time = format_duration(int(row["ns"]) * 1000) if "ns" in row else ""
-    return str(row["step"]), operation + signals, *counts, time
+    return str(row["step"]), operation + stops, *counts, time
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:

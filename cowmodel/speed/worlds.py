@@ -19,9 +19,9 @@ from cowmodel.catalog import COSTS, ENGINES, PAGINGS
 from cowmodel.cost.preset import load_preset
 from cowmodel.hardware.paging import Numbers
 from cowmodel.hardware.tlb import TlbGeometry
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.vma import Vma
 from cowmodel.machine import Machine
 from cowmodel.policy.copying import LastSharerFlip
 from cowmodel.program import Activity, Program, start

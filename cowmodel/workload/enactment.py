@@ -18,7 +18,7 @@ from cowmodel.errors import ConfigError, suggest
 from cowmodel.hardware.paging import Geometry
 from cowmodel.kernel.backing import Backing
 from cowmodel.program import Activity, Program
-from cowmodel.scenario.backings import backing, behind_the_end
+from cowmodel.scenario.backings import backing
 from cowmodel.scenario.read import read_scenario, shipped
 from cowmodel.scenario.steps import PAGE_BYTES, Map
 from cowmodel.workload.parameters import Read, problem
@@ -52,8 +52,6 @@ class Enactment(Workload):
         try:
             scenario = read_scenario(self.file)
             check_modelled(scenario)
-            if wrong := behind_the_end(scenario):
-                raise ConfigError(wrong)
         except ConfigError as found:
             return [f"file: {line}" for line in str(found).splitlines()]
         if geometry.page_bytes == PAGE_BYTES:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.vma import Vma
 from cowmodel.program import Activity, Program
 from cowmodel.workload.parameters import Count, Expected, Fraction, Positive, Size
 from cowmodel.workload.streams import Streams

@@ -9,7 +9,7 @@ generation 2   P   P P   P
 
 from pydantic import Field
 
-from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.vma import Vma
 from cowmodel.program import Activity, Main, Program
 from cowmodel.workload.parameters import Count, Fraction, Positive
 from cowmodel.workload.streams import Streams

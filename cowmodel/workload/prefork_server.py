@@ -7,7 +7,7 @@ worker                      |--write a share, read a share--|--live--|exit
 from pydantic import Field
 
 from cowmodel.hardware.paging import Geometry
-from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.vma import Vma
 from cowmodel.program import Activity, Main, Program
 from cowmodel.units import format_size
 from cowmodel.workload.parameters import Duration, Fraction, Positive

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from cowmodel.errors import ConfigError
 from cowmodel.hardware.paging import Geometry, Numbers
-from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.vma import Vma
 from cowmodel.program import Activity, Main, Program
 from cowmodel.trace.columns import Trace
 from cowmodel.trace.read import read_trace

@@ -29,7 +29,7 @@ from pydantic import Field
 
 from cowmodel.engine.burst import Service
 from cowmodel.hardware.paging import Geometry, Numbers
-from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.vma import Vma
 from cowmodel.program import Activity, Program
 from cowmodel.units import format_size
 from cowmodel.workload.arrivals import Queue, RequestArrivals, ServiceTime

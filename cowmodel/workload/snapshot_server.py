@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from cowmodel.hardware.paging import Geometry, Numbers
-from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.vma import Vma
 from cowmodel.program import Activity, Program
 from cowmodel.units import format_size
 from cowmodel.workload.arrivals import PS_PER_S, poisson_times

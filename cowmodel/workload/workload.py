@@ -5,8 +5,8 @@ from pydantic import Field
 
 from cowmodel.errors import ConfigError
 from cowmodel.hardware.paging import Geometry, Numbers
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import Backing
+from cowmodel.kernel.vma import Vma
 from cowmodel.program import Activity, Program
 from cowmodel.units import format_size
 from cowmodel.workload.parameters import PageBacking, Parameters, Size

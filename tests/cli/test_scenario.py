@@ -61,13 +61,13 @@ def test_a_file_that_is_wrong_exits_with_two(file: Path) -> None:
 
 
 def test_what_is_not_modelled_exits_with_one_after_what_is(file: Path) -> None:
-    file.write_text(f"{TEXT}map P0 B anon size=2m page=thp\nmadvise P0 B free\n")
+    file.write_text(f"{TEXT}map P0 B shared size=2m page=hugetlb\nmadvise P0 B free\n")
 
     done = invoke("run", file)
 
     assert done.exit_code == 1
     assert len(done.stdout.splitlines()) == 6
-    assert f"{file}:6: madvise free: madvise: expected private base pages" in done.stderr
+    assert f"{file}:6: madvise free: madvise: expected private pages, not of hugetlb" in done.stderr
 
 
 def test_without_a_compiler_nothing_is_compared_and_the_reason_is_told(

@@ -12,6 +12,7 @@ from cowmodel.errors import ConfigError
 from cowmodel.experiment.config import load
 from cowmodel.experiment.document import document, parse_settings
 from cowmodel.experiment.run import build, simulate
+from cowmodel.kernel.commitment import Overcommit
 from cowmodel.kernel.state import CACHE_BYTES
 
 Edit = Callable[[Path, str, str], None]
@@ -332,3 +333,27 @@ def test_what_cores_wait_for_may_be_set_though_it_is_not_in_the_file(config: Pat
     assert (other.machine.bandwidth, other.machine.mmap_locks) == (10**10, False)
     contention = build(other).contention
     assert (contention.bandwidth, contention.mmap_locks, contention.page_table_locks) == (10**10, False, True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (["kernel.overcommit=sometimes"], "kernel.overcommit: no 'sometimes' among always, heuristic, never"),
+        (["kernel.commit_limit=5"], "kernel.commit_limit: expected a size such as '4 KiB', got 5"),
+        (["kernel.overcommit=never"], "kernel.commit_limit: expected a size with overcommit = 'never'"),
+        (["kernel.commit_limit=1 GiB"], "kernel.commit_limit: expected a size with overcommit = 'never'"),
+    ],
+)
+def test_overcommit_and_its_limit_go_together(config: Path, settings: list[str], told: str) -> None:
+    (line,) = complaints(config, *settings)
+
+    assert line.startswith(f"{config} with --set {settings[0]}: {told}")
+
+
+def test_a_limit_of_what_is_promised_may_be_set_though_it_is_not_in_the_file(config: Path) -> None:
+    limit = load(config, ["kernel.overcommit=never", "kernel.commit_limit=1 GiB"])
+
+    promised = build(limit).kernel.commitment
+
+    assert (promised.rule, promised.limit_pages) == (Overcommit.NEVER, 1 << 18)
+    assert build(load(config)).kernel.commitment.rule is Overcommit.ALWAYS

@@ -1,5 +1,6 @@
 """The kernel's switches are put back after a scenario, however it ends; an ordinary user is told less."""
 
+import contextlib
 import fcntl
 import json
 import signal
@@ -10,7 +11,18 @@ from pathlib import Path
 import pytest
 
 from cowmodel.live.stage import live
-from cowmodel.live.switches import LOCK, switched, value_of, wanted
+from cowmodel.live.switches import (
+    KSM,
+    LIMIT,
+    LOCK,
+    RATIO,
+    RESERVE,
+    RULE,
+    committed_at_most,
+    switched,
+    value_of,
+    wanted,
+)
 from cowmodel.scenario.read import parse
 from cowmodel.speed.running_kernel import CannotMeasure
 
@@ -80,6 +92,43 @@ def test_a_signal_that_ends_the_program_puts_them_back(
     assert switches() == before
 
 
+LIMITED = "set commit 1g\nmap P0 A anon size=2g page=4k\nmap P0 B anon size=512m page=4k\n"
+
+
+def overcommit() -> list[str]:
+    return [value_of(file) for file in (RULE, RATIO, LIMIT, RESERVE)]
+
+
+def test_what_may_be_committed_is_limited_for_a_call_and_then_as_before(oracle: Path):
+    before = overcommit()
+
+    with contextlib.closing(live(parse(LIMITED), oracle)) as played:
+        first = next(played)
+        between = overcommit()
+        rest = list(played)
+
+    assert (first["refused"], [row.get("refused", 0) for row in rest]) == (1, [0])
+    assert before == between == overcommit()
+
+
+def test_what_may_be_committed_is_as_before_after_an_error_too(oracle: Path):
+    before = overcommit()
+
+    with pytest.raises(KeyboardInterrupt), committed_at_most(4 << 30):
+        assert value_of(RULE) == "2"
+        raise KeyboardInterrupt
+
+    assert before == overcommit()
+
+
+def test_only_root_can_limit_what_is_committed():
+    with (
+        pytest.raises(CannotMeasure, match="limits what is committed, and only root can set it"),
+        switched(parse(LIMITED).settings, privileged=False),
+    ):
+        pass
+
+
 def test_a_switch_that_this_kernel_does_not_have_is_told(oracle: Path):
     settings = parse("set mthp 32k=madvise").settings
     missing = type(settings)({1 << 33: "madvise"}, None, {})
@@ -103,3 +152,25 @@ def test_what_only_root_can_set_is_told_to_others():
 
     with pytest.raises(CannotMeasure, match="only root can set it"), switched(missing, privileged=False):
         pass
+
+
+def test_what_merging_is_told_is_put_back_also_when_it_is_cut_short(
+    oracle: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def ksm() -> dict[str, str]:
+        with LOCK.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            return {name: value_of(KSM / name) for name in ("run", "sleep_millisecs", "pages_to_scan")}
+
+    def cut_short(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    before, text = ksm(), TEXT + "merge P0 A\n"
+    assert list(live(parse(text), oracle))[-1]["frames.unique"] == 1
+    assert ksm() == before
+    monkeypatch.setattr("cowmodel.live.switches.time.sleep", cut_short)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(live(parse(text), oracle))
+
+    assert ksm() == before

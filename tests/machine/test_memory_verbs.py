@@ -1,6 +1,7 @@
-"""mprotect, madvise and mlock in simulated time."""
+"""mprotect, mremap, madvise, mlock, pin, unpin and merge in simulated time."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from cowmodel.catalog import ENGINES
 from cowmodel.engine.burst import FaultRow
 from cowmodel.errors import SegmentationFault, SimulationError
-from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.vma import Vma
 from cowmodel.program import Activity, Program
 from tests.machine.bench import bench, prices, run
 from tests.toy import PAGE, fault_rows
@@ -38,10 +39,13 @@ def after(verb: Verb) -> Callable[[Program], Activity]:
 @pytest.mark.parametrize(
     ("verb", "action", "cost"),
     [
-        (lambda program, vma: program.mprotect(vma, writable=False), "mprotect", CALL),
+        (lambda program, vma: program.mprotect(vma, "r"), "mprotect", CALL),
         (lambda program, vma: program.madvise(vma, "dontneed"), "madvise dontneed", CALL + 8),
         (lambda program, vma: program.madvise(vma, "wipeonfork"), "madvise wipeonfork", CALL),
         (lambda program, vma: program.mlock(vma), "mlock", CALL),
+        (lambda program, vma: program.pin(vma), "pin", CALL),
+        (lambda program, vma: program.unpin(vma), "unpin", CALL),
+        (lambda program, vma: program.merge(vma), "merge", CALL + 7),
     ],
 )
 def test_a_verb_takes_the_time_of_its_work_and_is_recorded(verb: Verb, action: str, cost: int):
@@ -66,9 +70,9 @@ def test_a_verb_is_about_the_pages_that_are_named_and_no_others():
 def test_a_mapping_that_was_cut_is_still_meant_by_what_mmap_returned():
     def main(program: Program) -> Activity:
         vma = yield from heap(program)
-        yield from program.mprotect(vma, False, 2, 2)
+        yield from program.mprotect(vma, "r", 2, 2)
         yield from program.mlock(vma, 3, 4)
-        yield from program.mprotect(vma, True)
+        yield from program.mprotect(vma, "rw")
         yield from program.access(vma, np.arange(8), written=1)
         yield from program.madvise(vma, "dontneed")
 
@@ -84,6 +88,8 @@ def test_a_mapping_that_was_cut_is_still_meant_by_what_mmap_returned():
         (lambda program, vma: program.madvise(vma, "populate_write"), "cow_copy"),
         (lambda program, vma: program.madvise(vma, "populate_read"), ""),
         (lambda program, vma: program.mlock(vma), "cow_copy"),
+        (lambda program, vma: program.pin(vma), "cow_copy"),
+        (lambda program, vma: program.merge(vma), "cow_copy"),
     ],
 )
 def test_faults_inside_a_verb_are_counted_but_not_listed_as_those_of_populate_are(verb: Verb, kind: str):
@@ -106,11 +112,68 @@ def idle(program: Program, vma: Vma) -> Activity:
     yield from program.think(10**6)
 
 
+def test_what_moved_is_where_the_returned_vma_says():
+    def main(program: Program) -> Activity:
+        vma = yield from heap(program)
+        there = yield from program.mremap(vma, vma.first + 4096)
+        yield from program.access(there, np.arange(8), written=1)
+        yield from program.access(vma, np.arange(8), written=1)
+
+    machine = bench(prices())
+
+    with pytest.raises(SegmentationFault, match="outside its mappings"):
+        run(machine, main)
+    assert machine.kernel.everyone[0].written_bytes == 8
+    assert [row.action for row in machine.records.actions][-2:] == ["populate", "mremap"]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_a_lower_core_does_just_when_another_is_stopped_comes_before(engine: str):
+    def busy(program: Program) -> Activity:
+        vma = yield from heap(program)
+        yield from program.access(vma, np.arange(8), written=1)
+
+    def stopped(program: Program) -> Activity:
+        vma = yield from heap(program)
+        yield from program.mprotect(vma, "none")
+        with suppress(SegmentationFault):
+            yield from program.access(vma, np.arange(1), 0, np.array([400]))
+        yield from program.mprotect(vma, "rw")
+
+    machine = bench(prices(hits=100), cores=2)
+    machine.engine = ENGINES[engine](
+        machine.kernel, machine.costs.cost_ps, machine.records, machine.contention
+    )
+    run(machine, busy, stopped)
+
+    (row,) = [row for row in machine.records.actions if row.action == "mprotect" and row.time_ps]
+    assert (row.time_ps, row.core, row.written_bytes) == (400, 1, 5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_read_that_the_rights_forbid_is_a_segmentation_fault_in_every_engine(engine: str):
+    def main(program: Program) -> Activity:
+        vma = yield from heap(program)
+        yield from program.access(vma, np.arange(8), written=0)
+        yield from program.mprotect(vma, "none", 4, 1)
+        yield from program.access(vma, np.arange(8), written=0)
+
+    machine = bench(prices(hits=1, traps=TRAP))
+    machine.engine = ENGINES[engine](
+        machine.kernel, machine.costs.cost_ps, machine.records, machine.contention
+    )
+
+    with pytest.raises(SegmentationFault, match="process 1 read page .* in a mapping without rights"):
+        run(machine, main)
+
+    assert machine.records.action_work.hits == 8 + 4
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_write_that_the_rights_forbid_is_a_segmentation_fault_in_every_engine(engine: str):
     def main(program: Program) -> Activity:
         vma = yield from heap(program)
-        yield from program.mprotect(vma, False, 4, 1)
+        yield from program.mprotect(vma, "r", 4, 1)
         yield from program.access(vma, np.arange(8), written=1)
 
     machine = bench(prices(hits=1, traps=TRAP))
@@ -171,7 +234,7 @@ def test_a_parent_has_its_memory_alone_again_after_vfork(child: Callable[[Progra
         for _ in range(3):
             yield from program.vfork(child)
         assert program.process.memory.cores == 0  # it slept until then
-        yield from program.mprotect(vma, writable=False)
+        yield from program.mprotect(vma, "r")
 
     machine = run(bench(prices(), cores=4), main)
 

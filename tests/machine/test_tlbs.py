@@ -9,7 +9,7 @@ from cowmodel.catalog import ENGINES, PAGINGS
 from cowmodel.hardware.page_table import NO_SLOT, PageTable
 from cowmodel.hardware.paging import PRESENT, WRITE
 from cowmodel.hardware.tlb import ROOT, SLOT, Cache, TlbGeometry, Tlbs
-from cowmodel.kernel.address_space import Vma
+from cowmodel.kernel.vma import Vma
 from cowmodel.machine import Machine
 from cowmodel.program import Activity, Main, Program
 from tests.machine.bench import prices, run

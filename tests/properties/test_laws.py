@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from cowmodel.catalog import PAGINGS, POLICIES
 from cowmodel.errors import OutOfMemory
 from cowmodel.kernel.accounting import Usage, usage
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import Work
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True, database=None)

@@ -25,10 +25,10 @@ from cowmodel.errors import ConfigError, OutOfMemory, SegmentationFault, Simulat
 from cowmodel.hardware.arena import FREED_ROWS
 from cowmodel.hardware.paging import FRAME_MASK, FRAME_SHIFT, LARGE, PRESENT, WRITE
 from cowmodel.kernel.accounting import count, unmapped_cache_bytes, usage
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.vma import Vma
 
 SETTINGS = settings(
     max_examples=240,
@@ -158,6 +158,16 @@ class KernelMachine(RuleBasedStateMachine):
         for wrong in outside + pieces_of_huge_pages:
             assert not self.attempt(partial(self.kernel.munmap, process, vma, *wrong))
         assert self.attempt(lambda: self.kernel.munmap(process, vma, start, pages))
+
+    @precondition(lambda self: self.mapping_processes())
+    @rule(pick=PICK, pick_vma=PICK, place=PLACE)
+    def mremap(self, pick: int, pick_vma: int, place: int) -> None:
+        process, vma = self.mapping(pick, pick_vma)
+        to = (1 << 40) // self.kernel.geometry.page_bytes + place
+        outside = (vma.first, vma.pages, self.kernel.geometry.user_pages)
+        for wrong in [(vma.first, vma.pages - 1, to), (0, 1, to), outside]:
+            assert not self.attempt(partial(self.kernel.mremap, process, *wrong))
+        self.attempt(lambda: self.kernel.mremap(process, vma.first, vma.pages, to))
 
     @precondition(lambda self: len(self.kernel.alive) > 1)
     @rule(pick=PICK, by=st.sampled_from(("exit", "exit", "exec")))

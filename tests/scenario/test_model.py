@@ -139,11 +139,32 @@ def test_a_fork_finds_frames_in_order_unless_memory_was_used_before(
     assert (work.pte_entries, work.protections) == (64, 64)
 
 
-def test_a_file_mapped_beyond_its_end_is_refused():
-    with pytest.raises(
-        SimulationError, match=r"scenario:2: map file .* at most the 16 pages of the file, got 17"
-    ):
-        rows("set file F 64k\nmap P0 A file pages=17 page=4k file=F")
+def test_an_access_behind_the_end_of_a_file_is_stopped_and_a_call_refused():
+    text = "set file F 64k\nmap P0 A file pages=9 page=4k file=F from=32k\n"
+
+    row = rows(text + "write P0 A all")[-1]
+    assert (row["sigbus"], row["minflt"], row["accessed.new"]) == (1, 8, 8)
+    assert rows(text + "mlock P0 A")[-1]["refused"] == 1
+
+
+def test_pages_without_rights_stop_an_access_and_refuse_a_call():
+    before = START + "mprotect P0 A 3-5 none\n"
+
+    assert rows(before + "read P0 A all")[-1]["sigsegv"] == 1
+    assert rows(before + "mlock P0 A")[-1]["refused"] == 1
+
+
+def test_a_region_moves_for_one_process_and_stays_for_others():
+    moved = rows(START + "fork P0 P1\nmremap P0 A\nwrite P1 A all\nfork P0 P2\nmremap P2 A\nread P2 A all")
+
+    assert [row["minflt"] for row in moved[3:]] == [0, 64, 0, 0, 0]
+    assert (moved[4]["accessed.copied"], moved[5]["inherit.A.shared"]) == (64, 64)
+    assert moved[6]["pages.present"] == 64
+
+
+def test_what_begins_in_a_hole_does_not_move():
+    with pytest.raises(SimulationError, match="scenario:4: mremap: .* expected whole mappings"):
+        rows(START + "munmap P0 A 0-3\nmremap P0 A")
 
 
 def test_files_are_in_memory_or_on_a_disk_as_they_were_set():
@@ -189,6 +210,32 @@ def test_what_is_left_of_a_pool_is_told_where_it_was_set():
 def test_a_mapping_that_the_pool_has_not_enough_pages_for_is_refused():
     with pytest.raises(OutOfMemory, match="hugetlb pool: expected 3 pages to reserve, found 2 free"):
         rows(POOL.replace("4m", "6m"))
+
+
+LIMIT = "set commit 1m\n" + START
+
+
+def test_a_fork_a_mapping_and_a_right_that_are_not_promised_are_refused():
+    more = "map P0 R anon pages=128 page=4k\nmprotect P0 R r\nmap P0 B anon pages=128 page=4k\n"
+    told = rows(LIMIT + more + "fork P0 P1\nmap P0 C shared pages=64 page=4k\nmprotect P0 R rw")
+
+    assert [row.get("refused", 0) for row in told] == [0] * 5 + [1] * 3
+    assert told[-3]["minflt"] == 0
+
+
+def test_steps_of_a_process_or_on_a_region_that_was_refused_are_left_out():
+    never = "map P0 B anon size=2m page=4k\nwrite P0 B all\nmap P0 C anon pages=128 page=4k\nfork P0 P1\n"
+    told = rows(LIMIT + never + "write P1 A all\nfork P1 P2\nexit P1\nexit P2\nwrite P0 A all")
+
+    assert [row["step"] for row in told] == [1, 2, 3, 5, 6, 11]
+
+
+def test_an_expectation_of_a_step_that_is_left_out_is_not_met():
+    scenario = parse(LIMIT + "map P0 B anon size=2m page=4k\nwrite P0 B all  #= minflt 512")
+
+    assert list(unmet(scenario, played(scenario))) == [
+        "scenario:5: write: expected minflt 512, but the step was left out"
+    ]
 
 
 def test_the_child_of_vfork_leaves_everything_to_the_parent():

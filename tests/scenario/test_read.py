@@ -7,7 +7,7 @@ import pytest
 from cowmodel.errors import ConfigError
 from cowmodel.scenario.patterns import Listed, Random, Run, Shuffle, Zipf
 from cowmodel.scenario.read import parse, read_scenario, shipped
-from cowmodel.scenario.steps import SLOT_BYTES, Access, Backed, Fork, Map, Ranged, Step
+from cowmodel.scenario.steps import SLOT_BYTES, Access, Backed, Fork, Map, Move, Ranged, Step
 
 START = "map P0 A anon pages=64 page=4k\n"
 
@@ -117,8 +117,12 @@ def test_indices_count_units_and_off_is_a_byte_of_each():
         ("madvise P0 A 0-7 populate_write", "madvise populate_write", (0, 7)),
         ("mprotect P0 A rw", "mprotect rw", (0, 63)),
         ("mprotect P0 A 3-4 r", "mprotect r", (3, 4)),
+        ("mprotect P0 A none", "mprotect none", (0, 63)),
         ("mlock P0 A", "mlock", (0, 63)),
         ("munmap P0 A 60-63", "munmap", (60, 63)),
+        ("pin P0 A 5-9", "pin", (5, 9)),
+        ("unpin P0 A", "unpin", (0, 63)),
+        ("merge P0 A", "merge", (0, 63)),
     ],
 )
 def test_a_range_of_pages_is_the_whole_region_unless_it_is_said(
@@ -128,6 +132,25 @@ def test_a_range_of_pages_is_the_whole_region_unless_it_is_said(
 
     assert isinstance(step, Ranged)
     assert (step.feature, (step.first, step.last)) == (feature, pages)
+
+
+def test_a_region_moves_to_the_lowest_slot_where_nobody_has_one():
+    first = last("fork P0 P1\nmremap P0 A")
+    second = last("fork P0 P1\nmremap P0 A\nmremap P1 A")
+    back = last("mremap P0 A\nmremap P0 A")
+
+    assert isinstance(first, Move) and isinstance(second, Move) and isinstance(back, Move)
+    assert (first.there.slot, second.there.slot, back.there.slot) == (1, 2, 0)
+    assert first.there.region == first.region == "A"
+
+
+def test_a_file_is_mapped_from_its_start_unless_it_is_said():
+    start = "set file F 64k\nmap P0 B file pages=8 page=4k file=F"
+
+    whole, piece = (last(start + more, before="") for more in ("", " from=32k"))
+
+    assert isinstance(whole, Map) and isinstance(piece, Map)
+    assert (whole.from_bytes, piece.from_bytes) == (0, 32 << 10)
 
 
 @pytest.mark.parametrize("op", ["exit", "vfork", "spawn", "forkexec"])
@@ -219,9 +242,21 @@ def test_a_comment_with_an_equals_sign_says_what_is_expected():
         ("map P0 B file pages=1 page=4k file=F", "expected a file that was set: no 'F'"),
         ("map P0 B anom pages=1 page=4k", "expected a kind of memory: no 'anom' among .*'anon'"),
         ("map P0 B-1 anon pages=1 page=4k", "expected a name for a region, letters and digits, got 'B-1'"),
+        ("map P0 B anon pages=1 page=4k from=4k", "expected the end of the line, got 'from=...'"),
+        ("mprotect P0 A w", "expected what to do: no 'w' among none, r, rw"),
+        ("mremap P0 B", "x.scn:2: expected a region of P0: no 'B' among A"),
+        ("mremap P0 A 0-3", "expected the end of the line, got '0-3'; write 'mremap PROC REGION'"),
         ("fork P0 P0", "expected a new name for the child, got 'P0', which is alive"),
         ("madvise P0 A 0-64 dontneed", "expected pages up to 63, got 64; the region ends there"),
         ("madvise P0 A wontneed", "expected what to do: no 'wontneed' among .*; did you mean 'dontneed'?"),
+        ("pin P0 A 60-64", "expected pages up to 63, got 64; the region ends there"),
+        ("unpin P0 A 0-3", "expected the end of the line, got '0-3'; write 'unpin PROC REGION'"),
+        ("merge P0 A 0-3\nmerge P0 A 4-7", "x.scn:3: expected one merge in a scenario, got another"),
+        ("map P0 B anon pages=257 page=4k\nmerge P0 B", "expected at most 256 pages, .*, got 257"),
+        (
+            "map P0 B anon size=2m page=thp\nmerge P0 B 0-1",
+            "expected anonymous memory with page=4k to merge, got anon page=thp",
+        ),
         ("set hugepages 3", "expected 'set' before the first operation, got it after; move it up"),
         ("exit P0\nstat\nexit P0", "x.scn:4: expected a live process: no 'P0': there is nothing"),
         ("repeat 3\nstat\n}", "x.scn:2: expected 'repeat N {', got 'repeat 3'"),
@@ -248,6 +283,8 @@ def test_what_is_wrong_is_told_with_its_place_and_a_remedy(text: str, message: s
         ("set huge 3", "expected what to set: no 'huge' among mthp, hugepages, file"),
         ("set mthp 65k=madvise", "expected a size of 16k, 32k ... 2m, got '65k'"),
         ("set mthp 64k=yes", "expected 64k=: no 'yes' among always, inherit, madvise, never"),
+        ("set commit 5", "expected whole 4 KiB pages to commit, got 5 bytes"),
+        ("set commit", "expected a size, got the end of the line; write 'set mthp"),
         ("set file F 5", "expected whole 4 KiB pages, got 5 bytes"),
         ("set file F 4k ram", "expected where: no 'ram' among tmpfs, disk"),
         ("set file F 4k\nset file F 4k", "x.scn:2: expected a new name for the file, got 'F' again"),
@@ -287,3 +324,14 @@ def test_every_scenario_that_ships_has_its_name_and_expects_something(path: Path
 
     assert scenario.name == path.stem
     assert any(step.expected for step in scenario.steps)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("set file F 64k\nmap P0 A file pages=1 page=4k file=F from=5000", "as from=, got 5,000 bytes"),
+        ("map P0 A anon size=2m page=hugetlb\nmremap P0 A", "got page=hugetlb, which stays"),
+    ],
+)
+def test_what_cannot_be_mapped_or_moved_is_told_too(text: str, message: str):
+    assert message in problems(text, before="")

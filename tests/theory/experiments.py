@@ -42,8 +42,8 @@ def fork_of_folios(folio_bytes: int) -> Work:
     backing = THP if folio_bytes == 2 * MIB else Backing("mthp", folio_bytes=(folio_bytes,))
     kernel, parent, heap, _ = loaded(32 * MIB, backing=backing)
     for huge in range(heap.first, heap.end, 512) if backing == THP else ():
-        kernel.mprotect(parent, huge, 1, writable=False)  # which splits what maps the folio as a whole
-        kernel.mprotect(parent, huge, 1, writable=True)
+        kernel.mprotect(parent, huge, 1, "r")  # which splits what maps the folio as a whole
+        kernel.mprotect(parent, huge, 1, "rw")
     return kernel.fork(parent)[1]
 
 

@@ -7,11 +7,11 @@ import numpy as np
 from cowmodel.catalog import COSTS, PAGINGS, POLICIES
 from cowmodel.cost.model import CostModel
 from cowmodel.cost.preset import load_preset
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.choices import CopyPolicy
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import NOTHING, Work
 
 GIB = 1 << 30

@@ -8,10 +8,10 @@ import pytest
 from cowmodel.catalog import PAGINGS, POLICIES
 from cowmodel.engine.reference import ReferenceEngine
 from cowmodel.hardware.paging import PRESENT, frame_of
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.vma import Vma
 from cowmodel.machine import Machine
 from cowmodel.program import start
 from cowmodel.workload.fork_tree import ForkTree

@@ -11,19 +11,20 @@ from functools import partial
 import numpy as np
 import pytest
 
-from cowmodel.catalog import COSTS, ENGINES, PAGINGS, POLICIES
+from cowmodel.catalog import COSTS, ENGINES, ERAS, PAGINGS, POLICIES
 from cowmodel.cost.model import CostModel
 from cowmodel.cost.preset import load_preset
 from cowmodel.cost.price import Price
 from cowmodel.engine.burst import Service
 from cowmodel.engine.contention import Contention
-from cowmodel.errors import ConfigError, SimulationError
+from cowmodel.errors import ConfigError, SegmentationFault, SimulationError
 from cowmodel.hardware.frames import FREED
 from cowmodel.hardware.tlb import Cache, TlbGeometry
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.advice import ADVICE
 from cowmodel.kernel.backing import BASE, THP, Backing
 from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.rights import RIGHTS
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import Work
 from cowmodel.machine import Machine
 from cowmodel.program import Activity, Program, start
@@ -66,7 +67,8 @@ def world(seed: int, engine: str) -> Machine:
         if rng.random() < 0.4
         else None,
     )
-    kernel = Kernel(paging, 1 << 29, policy, cache_bytes=CACHES[seed // 2 % len(CACHES)])
+    era = ERAS["linux-5.15" if seed % 5 == 4 else "linux-6.18"]
+    kernel = Kernel(paging, 1 << 29, policy, era, cache_bytes=CACHES[seed // 2 % len(CACHES)])
     if seed % 5 == 0:
         kernel.frames.age(0.5)
     for disk in (False, True) if seed % 3 == 0 else ():
@@ -106,7 +108,7 @@ def life(program: Program, seed: int, generations: int, inherited: tuple) -> Act
     for _ in range(int(rng.integers(1, 6))):
         heap = heaps[int(rng.integers(len(heaps)))]
         yield from work_on(program, rng, heap)
-        match int(rng.integers(4)):
+        match int(rng.integers(5)):
             case 0 | 1 if generations:
                 child = yield from program.fork(
                     lambda other: life(other, seed, generations - 1, tuple(heaps))
@@ -116,6 +118,10 @@ def life(program: Program, seed: int, generations: int, inherited: tuple) -> Act
                 yield from program.think(int(rng.integers(1, 10**6)))
             case 3 if children:
                 yield from program.wait(children.pop(0))
+            case 4 if program.process.threads == 1:  # others might be at work there just now
+                with suppress(SimulationError):  # hugetlb pages stay
+                    there = yield from program.mremap(heap, elsewhere(program))
+                    heaps[heaps.index(heap)] = there
     for child in children:
         yield from program.wait(child)
     for other in threads:
@@ -138,6 +144,11 @@ def thread(program: Program, seed: int, number: int, heaps: tuple) -> Activity:
                 yield from program.wait(child)
 
 
+def elsewhere(program: Program) -> int:
+    """Return a page behind all mappings, at the start of a table of level 2."""
+    return program.process.memory.vmas[-1].end + (1 << 20) & -(1 << 18)
+
+
 def whole(program: Program, heaps: tuple) -> list[Vma]:
     """Return the heaps that a fork left whole."""
     return [heap for heap in heaps if program.process.memory.covers(heap.first, heap.end)]
@@ -148,9 +159,10 @@ def work_on(program: Program, rng: np.random.Generator, heap: Vma) -> Activity:
     for pages, wanted in bursts(rng, heap.pages):
         written = np.where(writable(program, heap)[pages], wanted, 0)
         earliest, service = times(rng, program.now, len(pages)), services(rng, len(pages))
-        yield from program.access(heap, pages, written, earliest, service)
-        if service is not None:
-            program.machine.records.requests(program.process.pid, *service)
+        with suppress(SegmentationFault):  # nothing may be accessed there, or it was moved
+            yield from program.access(heap, pages, written, earliest, service)
+            if service is not None:
+                program.machine.records.requests(program.process.pid, *service)
         if rng.random() < 0.2:
             yield from advise(program, rng, heap)
 
@@ -163,17 +175,22 @@ def writable(program: Program, heap: Vma) -> np.ndarray:
 
 
 def advise(program: Program, rng: np.random.Generator, heap: Vma) -> Activity:
-    """Call mprotect, mlock or madvise for some whole leafs of a heap."""
+    """Call a verb about rights, advice, pins or merging for some whole leafs of a heap."""
     first, pages = 0, heap.pages
     if heap.level == 1 and rng.random() < 0.8:
         first = int(rng.integers(heap.pages))
         pages = int(rng.integers(1, heap.pages - first + 1))
-    match int(rng.integers(5)):
+    match int(rng.integers(9)):
         case 0:
             alone = program.process.threads == 1  # or others might write there just now
-            yield from program.mprotect(heap, bool(rng.random() < 0.5) or not alone, first, pages)
+            yield from program.mprotect(heap, str(rng.choice(list(RIGHTS))) if alone else "rw", first, pages)
         case 1:
-            yield from program.mlock(heap, first, pages)
+            with suppress(SegmentationFault):
+                yield from program.mlock(heap, first, pages)
+        case 2 | 3 | 4 as verb:
+            verbs = {2: program.pin, 3: program.unpin, 4: program.merge}
+            with suppress(SimulationError):  # what may not be written, or cannot be merged
+                yield from verbs[verb](heap, first, pages)
         case _:
             with suppress(SimulationError):  # not all advice is for all memory
                 yield from program.madvise(heap, str(rng.choice(ADVICE)), first, pages)

@@ -9,10 +9,10 @@ import pytest
 from cowmodel.catalog import PAGINGS, POLICIES
 from cowmodel.hardware.paging import PRESENT, WRITE, frame_of
 from cowmodel.kernel.accounting import unmapped_cache_bytes, usage
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.vma import Vma
 from tests.twin.twin import GEOMETRIES, ZERO, Region, Space, Twin
 
 WORLDS = 20  # of each paging and policy

@@ -8,10 +8,10 @@ from cowmodel.catalog import PAGINGS, POLICIES
 from cowmodel.engine.compiled_passes import CompiledPasses
 from cowmodel.errors import SegmentationFault, SimulationError
 from cowmodel.hardware.paging import DIRTY, SAVED_DIRTY
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, Backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import Work
 from tests.toy import HUGE, PAGE, boot, dirty, frames, picture, scene, state, words
 
@@ -43,9 +43,9 @@ def stage(request: pytest.FixtureRequest) -> tuple[Kernel, Process, Vma]:
 Stage = tuple[Kernel, Process, Vma]
 
 
-def protect(kernel: Kernel, process: Process, heap: Vma, *rights: bool) -> None:
-    for writable in rights:
-        kernel.mprotect(process, heap.first, heap.pages, writable)
+def protect(kernel: Kernel, process: Process, heap: Vma, *steps: str) -> None:
+    for rights in steps:
+        kernel.mprotect(process, heap.first, heap.pages, rights)
 
 
 # -------------------------------------------------------------------- mprotect
@@ -53,11 +53,11 @@ def test_a_page_of_ones_own_is_writable_again_without_a_fault(stage: Stage):
     kernel, parent, heap = stage
     before = words(*stage)
 
-    protect(*stage, False)
+    protect(*stage, "r")
     with pytest.raises(SegmentationFault, match="process 1 wrote to page .*, in a read-only mapping"):
         kernel.write(parent, heap.first)
     assert counts(*stage, write=False) == {}
-    protect(*stage, True)
+    protect(*stage, "rw")
 
     assert words(*stage) == before
     assert counts(*stage, write=True) == {}
@@ -67,7 +67,7 @@ def test_a_shared_page_is_not(stage: Stage):
     kernel, parent, heap = stage
     child, _ = kernel.fork(parent)
 
-    protect(*stage, False, True)
+    protect(*stage, "r", "rw")
 
     assert counts(*stage, write=True) == {"cow_copy": 64}
     assert counts(kernel, child, heap, write=True) == {"cow_reuse": 64}
@@ -78,18 +78,109 @@ def test_nor_is_one_that_was_shared_once(stage: Stage):
     child, _ = kernel.fork(parent)
     kernel.exit(child)
 
-    protect(*stage, False, True)
+    protect(*stage, "r", "rw")
 
     assert counts(*stage, write=True) == {"cow_reuse": 64}
+
+
+@pytest.mark.parametrize("way", [("none", "rw"), ("none", "r", "rw"), ("r", "none", "rw")])
+def test_pages_that_had_no_rights_are_written_again_without_a_fault(stage: Stage, way: tuple[str, ...]):
+    protect(*stage, *way)
+
+    assert counts(*stage, write=True) == {}
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_pages_without_rights_are_mapped_and_any_access_is_a_segmentation_fault(stage: Stage, write: bool):
+    kernel, parent, heap = stage
+    protect(*stage, "none")
+
+    assert not kernel.touch(parent, heap.first, write)
+    with pytest.raises(SegmentationFault, match="page .*, in a mapping without rights"):
+        counts(*stage, write=write)
+    assert kernel.frames.sharers[frames(*stage)].tolist() == [1] * 64
+
+
+def test_a_fork_shares_pages_without_rights(stage: Stage):
+    kernel, parent, heap = stage
+    protect(*stage, "none")
+    child, _ = kernel.fork(parent)
+
+    protect(kernel, child, heap, "r")
+    assert counts(kernel, child, heap, write=False) == {}
+    protect(kernel, child, heap, "rw")
+    assert counts(kernel, child, heap, write=True) == {"cow_copy": 64}
+    protect(*stage, "rw")
+    assert counts(*stage, write=True) == {"cow_reuse": 64}
+
+
+def test_an_eager_child_has_no_rights_either_where_its_parent_has_none():
+    kernel, parent, heap = scene(policy="eager")
+    protect(kernel, parent, heap, "none")
+
+    child, _ = kernel.fork(parent)
+
+    assert not kernel.touch(child, heap.first, write=False)
+    protect(kernel, child, heap, "rw")
+    assert kernel.touch(child, heap.first, write=True)
+
+
+def test_the_zero_page_stays_read_only_when_rights_come_back():
+    kernel, parent, heap = scene(populated=False)
+    counts(kernel, parent, heap, write=False)
+    protect(kernel, parent, heap, "none", "rw")
+
+    assert counts(kernel, parent, heap, write=True) == {"zero_replace": heap.pages}
+
+
+def test_what_no_processor_knows_is_not_flushed():
+    kernel, parent, heap = scene()
+
+    assert kernel.mprotect(parent, heap.first, 4, "none").invalidations == 4
+    assert kernel.mprotect(parent, heap.first, 4, "rw").invalidations == 0
+
+
+def test_what_is_populated_or_locked_ends_at_the_first_page_without_rights():
+    kernel, parent, _ = scene(pages=8, populated=False)
+    kernel.mprotect(parent, 3, 2, "none")
+
+    with pytest.raises(SegmentationFault, match="read page 0x3, in a mapping without rights"):
+        kernel.madvise(parent, 0, 8, "populate_read")
+    with pytest.raises(SegmentationFault, match="read page 0x3, in a mapping without rights"):
+        kernel.mlock(parent, 0, 8)
+
+    assert parent.faults == {"zero_map": 3, "zero_replace": 3}
+    assert all(vma.locked for vma in parent.memory.vmas)
+
+
+def test_parts_are_joined_only_if_all_their_rights_are_the_same():
+    kernel, parent, _ = scene(pages=8)
+    kernel.mprotect(parent, 2, 2, "none")
+    kernel.mprotect(parent, 4, 4, "r")
+    assert [vma.pages for vma in parent.memory.vmas] == [2, 2, 4]
+
+    kernel.mprotect(parent, 2, 2, "r")
+
+    assert [vma.pages for vma in parent.memory.vmas] == [2, 6]
+
+
+def test_rights_that_there_are_not_are_refused():
+    kernel, parent, heap = scene()
+    before = state(kernel)
+
+    with pytest.raises(SimulationError, match="mprotect: rights: no 'w' among none, r, rw"):
+        kernel.mprotect(parent, heap.first, 1, "w")
+
+    assert state(kernel) == before
 
 
 def test_a_fork_in_between_shares_all_the_same(stage: Stage):
     kernel, parent, heap = stage
 
-    protect(*stage, False)
+    protect(*stage, "r")
     child, _ = kernel.fork(parent)
-    protect(*stage, True)
-    protect(kernel, child, heap, True)
+    protect(*stage, "rw")
+    protect(kernel, child, heap, "rw")
 
     assert counts(*stage, write=True) == {"cow_copy": 64}
     assert counts(kernel, child, heap, write=True) == {"cow_reuse": 64}
@@ -98,23 +189,23 @@ def test_a_fork_in_between_shares_all_the_same(stage: Stage):
 
 def test_an_eager_child_is_as_read_only_as_its_parent():
     kernel, parent, heap = scene(policy="eager")
-    protect(kernel, parent, heap, False)
+    protect(kernel, parent, heap, "r")
 
     child, _ = kernel.fork(parent)
 
     with pytest.raises(SegmentationFault):
         kernel.write(child, heap.first)
-    protect(kernel, child, heap, True)
+    protect(kernel, child, heap, "rw")
     assert counts(kernel, child, heap, write=True) == {}
 
 
 def test_a_last_sharer_that_may_not_write_has_the_page_to_itself_once_it_may():
     kernel, parent, heap = scene(policy="cow-eager-flip")
     child, _ = kernel.fork(parent)
-    protect(kernel, child, heap, False)
+    protect(kernel, child, heap, "r")
 
     assert counts(kernel, parent, heap, write=True) == {"cow_copy": 4}
-    protect(kernel, child, heap, True)
+    protect(kernel, child, heap, "rw")
 
     assert picture(kernel, child, heap) == [MINE] * 4
 
@@ -124,7 +215,7 @@ def test_zero_pages_stay_what_they_are(stage: Stage):
     heap, _ = kernel.mmap(parent, 64 * PAGE)
     assert counts(kernel, parent, heap, write=False) == {"zero_map": 64}
 
-    protect(kernel, parent, heap, False, True)
+    protect(kernel, parent, heap, "r", "rw")
 
     assert counts(kernel, parent, heap, write=True) == {"zero_replace": 64}
 
@@ -133,11 +224,11 @@ def test_pages_of_a_shared_mapping_are_writable_again_without_a_fault(stage: Sta
     kernel, parent, _ = stage
     heap, _ = kernel.mmap(parent, 8 * PAGE, shared=True)
     counts(kernel, parent, heap, write=True)
-    protect(kernel, parent, heap, False)
+    protect(kernel, parent, heap, "r")
     kernel.madvise(parent, heap.first, 4, "dontneed")
     assert counts(kernel, parent, heap, write=False) == {"shared_map": 1}  # mapped around
 
-    protect(kernel, parent, heap, True)
+    protect(kernel, parent, heap, "rw")
 
     assert counts(kernel, parent, heap, write=True) == {}
 
@@ -145,7 +236,7 @@ def test_pages_of_a_shared_mapping_are_writable_again_without_a_fault(stage: Sta
 def test_a_huge_page_needs_a_fault_to_be_writable_again():
     kernel, parent, heap = scene(pages=8, backing=HUGE)
 
-    protect(kernel, parent, heap, False, True)
+    protect(kernel, parent, heap, "r", "rw")
 
     assert counts(kernel, parent, heap, write=True) == {"htlb_reuse": 2}
 
@@ -153,7 +244,7 @@ def test_a_huge_page_needs_a_fault_to_be_writable_again():
 def test_rights_of_some_pages_cut_the_mapping():
     kernel, parent, heap = scene(pages=8)
 
-    work = kernel.mprotect(parent, 2, 3, writable=False)
+    work = kernel.mprotect(parent, 2, 3, "r")
 
     assert work == Work(mappings=1, rewrites=3, invalidations=3)
     assert [(vma.first, vma.pages, vma.writable) for vma in parent.memory.vmas] == [
@@ -168,7 +259,7 @@ def test_rights_of_some_pages_cut_the_mapping():
 def test_more_than_33_changed_pages_are_flushed_all_at_once(stage: Stage, pages: int, work: Work):
     kernel, parent, heap = stage
 
-    first, second = (kernel.mprotect(parent, heap.first, pages, writable=False) for _ in range(2))
+    first, second = (kernel.mprotect(parent, heap.first, pages, "r") for _ in range(2))
 
     assert first == work + Work(mappings=1, rewrites=pages)
     assert second == Work(mappings=1)
@@ -255,7 +346,7 @@ def test_frames_that_are_dirty_and_shared_are_not_freed_until_they_are_not_share
     kernel, parent, heap = stage
     kernel.madvise(parent, heap.first, 64, "free")
     kernel.mlock(parent, heap.first, 8)
-    kernel.mprotect(parent, heap.first, 64, writable=False)
+    kernel.mprotect(parent, heap.first, 64, "r")
     child, _ = kernel.fork(parent)
 
     kernel.madvise(child, heap.first, 64, "free")
@@ -272,7 +363,7 @@ def test_shared_and_huge_pages_cannot_be_freed(backing: Backing, shared: bool):
     kernel, parent, heap = scene(pages=4, backing=backing, shared=shared)
     before = state(kernel)
 
-    with pytest.raises(SimulationError, match="madvise: expected private base pages that are not locked"):
+    with pytest.raises(SimulationError, match="madvise: expected private pages, not of hugetlb or locked"):
         kernel.madvise(parent, heap.first, 4, "free")
 
     assert state(kernel) == before
@@ -332,7 +423,7 @@ def test_locked_pages_are_resident_and_a_fork_shares_them(stage: Stage):
 @pytest.mark.parametrize("advice", ["dontneed", "free", "wipeonfork", "dontfork", "populate_read"])
 def test_all_frames_are_free_in_the_end(policy: str, advice: str):
     kernel, parent, _ = scene(pages=12, policy=policy, frames=60)
-    kernel.mprotect(parent, 1, 3, writable=False)
+    kernel.mprotect(parent, 1, 3, "r")
     kernel.madvise(parent, 2, 6, advice)
     child, _ = kernel.fork(parent)
     kernel.madvise(child, 8, 4, advice)
@@ -348,7 +439,7 @@ def test_all_frames_are_free_in_the_end(policy: str, advice: str):
     [
         ("madvise", (0, 9, "dontneed"), "madvise of pages that are not all mapped"),
         ("madvise", (0, 4, "dontned"), "did you mean 'dontneed'"),
-        ("mprotect", (7, 2, False), "mprotect of pages that are not all mapped"),
+        ("mprotect", (7, 2, "r"), "mprotect of pages that are not all mapped"),
         ("mlock", (0, 0), "mlock of pages that are not all mapped"),
     ],
 )
@@ -366,14 +457,14 @@ def test_a_huge_page_is_not_cut():
     kernel, parent, _ = scene(pages=8, backing=HUGE)
 
     with pytest.raises(SimulationError, match="mprotect of part of a huge page"):
-        kernel.mprotect(parent, 1, 4, writable=False)
+        kernel.mprotect(parent, 1, 4, "r")
 
 
 def test_what_may_not_be_written_is_not_populated_for_writing():
     kernel, parent, heap = scene()
-    protect(kernel, parent, heap, False)
+    protect(kernel, parent, heap, "r")
 
-    with pytest.raises(SegmentationFault, match="populates pages that it may not write"):
+    with pytest.raises(SegmentationFault, match="wrote to page 0x0, in a read-only mapping"):
         kernel.madvise(parent, heap.first, 4, "populate_write")
     with pytest.raises(SegmentationFault, match="populates pages that it may not write"):
         kernel.populate(parent, heap)

@@ -7,11 +7,11 @@ import pytest
 
 from cowmodel.catalog import ERAS, PAGINGS
 from cowmodel.errors import OutOfMemory, SegmentationFault
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, THP
 from cowmodel.kernel.fault import KINDS, Pending
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import Work
 from tests.toy import HUGE, PAGE, boot, dirty, frames, picture, scene, state
 

@@ -1,18 +1,20 @@
 """Files in the page cache: private and shared mappings of them, and what Linux 6.18 counts."""
 
 from collections import Counter
+from functools import partial
 
+import numpy as np
 import pytest
 
 from cowmodel.catalog import PAGINGS, POLICIES
 from cowmodel.engine.compiled_passes import CompiledPasses
-from cowmodel.errors import ConfigError, OutOfMemory, SimulationError
+from cowmodel.errors import BusError, ConfigError, OutOfMemory, SimulationError
 from cowmodel.hardware.paging import CACHED
 from cowmodel.kernel.accounting import unmapped_cache_bytes, usage
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.memory_object import MemoryObject
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.vma import Vma
 from tests.toy import HUGE, PAGE, boot, frames, picture, scene, state, words
 
 PAGES = 64
@@ -111,16 +113,97 @@ def test_a_file_needs_room_and_a_size():
     assert state(kernel) == before
 
 
-@pytest.mark.parametrize("more", [{"size_bytes": 5 * PAGE}, {"size_bytes": 4 * PAGE, "backing": HUGE}])
-def test_a_file_is_mapped_up_to_its_end_in_base_pages(more):
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"backing": HUGE}, "mmap: expected base pages of the file, got hugetlb 16 KiB"),
+        ({"file_page": -1}, "mmap: expected a page of a file to begin at, got -1"),
+        ({"file_page": 1, "file": None}, "mmap: expected a page of a file to begin at, got 1"),
+    ],
+)
+def test_a_file_is_mapped_in_base_pages_from_one_of_its_own(more, text):
     kernel, parent, _ = scene(pages=1)
     file = kernel.open(4 * PAGE)
     before = state(kernel)
 
-    with pytest.raises(SimulationError, match="mmap: expected at most the 4 base pages of the file"):
-        kernel.mmap(parent, file=file, **more)
+    with pytest.raises(SimulationError, match=text):
+        kernel.mmap(parent, **{"size_bytes": 4 * PAGE, "file": file, **more})
 
     assert state(kernel) == before
+
+
+# ----------------------------------------------------------- behind the end
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_behind_the_end_of_a_file_there_is_a_bus_error_and_no_fault_is_counted(
+    tmpfs: File, write: bool, shared: bool
+):
+    vma, _ = tmpfs.kernel.mmap(tmpfs.process, 2 * PAGES * PAGE, shared=shared, file=tmpfs.file)
+
+    with pytest.raises(BusError, match=f"page {vma.first + PAGES:#x} is behind the end of the file"):
+        tmpfs.counts(vma, write, range(PAGES, PAGES + 1))
+
+    assert not tmpfs.process.faults
+    assert tmpfs.process.memory.page_table.tables[:4] == [0, 0, 1, 1]
+
+
+def test_a_read_behind_the_end_maps_the_neighbours_before_it_all_the_same(tmpfs: File):
+    vma, _ = tmpfs.kernel.mmap(tmpfs.process, 2 * PAGES * PAGE, file=tmpfs.file, file_page=4)
+
+    with pytest.raises(BusError):
+        tmpfs.counts(vma, write=False, pages=range(PAGES - 4, PAGES))
+
+    assert np.flatnonzero(words(tmpfs.kernel, tmpfs.process, vma)).tolist() == list(range(48, 60))
+
+
+def test_a_child_gets_the_tables_of_a_private_mapping_that_was_to_be_written_behind_the_end(tmpfs: File):
+    vma, _ = tmpfs.kernel.mmap(tmpfs.process, 2 * PAGES * PAGE, file=tmpfs.file)
+    with pytest.raises(BusError):
+        tmpfs.counts(vma, write=True, pages=range(PAGES, PAGES + 1))
+
+    child, _ = tmpfs.kernel.fork(tmpfs.process)
+
+    assert child.memory.page_table.tables[:4] == [0, 0, 1, 1]
+
+
+def test_what_is_populated_ends_at_the_end_of_the_file(tmpfs: File):
+    vma, _ = tmpfs.kernel.mmap(tmpfs.process, 2 * PAGES * PAGE, file=tmpfs.file)
+
+    for verb in (partial(tmpfs.kernel.madvise, advice="populate_write"), tmpfs.kernel.mlock):
+        with pytest.raises(BusError):
+            verb(tmpfs.process, vma.first, vma.pages)
+
+    assert tmpfs.own(vma) == PAGES
+
+
+def test_a_shared_mapping_that_reaches_behind_the_end_is_not_populated_at_all(tmpfs: File):
+    vma, _ = tmpfs.kernel.mmap(tmpfs.process, 2 * PAGES * PAGE, shared=True, file=tmpfs.file)
+    before = state(tmpfs.kernel)
+
+    with pytest.raises(BusError, match="behind the end of the file"):
+        tmpfs.kernel.populate(tmpfs.process, vma)
+
+    assert state(tmpfs.kernel) == before
+
+
+def test_locked_pages_that_may_be_written_again_are_up_to_the_end_of_the_file(tmpfs: File):
+    vma, _ = tmpfs.kernel.mmap(tmpfs.process, 2 * PAGES * PAGE, file=tmpfs.file)
+    tmpfs.kernel.mprotect(tmpfs.process, vma.first, vma.pages, "r")
+    with pytest.raises(BusError):
+        tmpfs.kernel.mlock(tmpfs.process, vma.first, vma.pages)
+
+    tmpfs.kernel.mprotect(tmpfs.process, vma.first, vma.pages, "rw")
+
+    assert tmpfs.process.faults == {"file_map": 4, "cow_copy": PAGES}
+
+
+def test_two_mappings_of_different_pieces_of_a_file_share_what_both_have(tmpfs: File):
+    low = tmpfs.map(shared=True)
+    high, _ = tmpfs.kernel.mmap(tmpfs.process, 8 * PAGE, file=tmpfs.file, file_page=8)
+    tmpfs.counts(low, write=True, pages=range(8, 16))
+
+    assert tmpfs.counts(high, write=False, pages=range(8)) == {"file_map": 1}
+    assert frames(tmpfs.kernel, tmpfs.process, high) == tmpfs.file.pfns[8:16].tolist()
 
 
 # --------------------------------------------------------------------- private
@@ -232,8 +315,8 @@ def test_with_the_right_to_write_own_pages_become_writable_and_those_of_the_cach
     vma = tmpfs.map()
     tmpfs.counts(vma, write=True, pages=range(16))
     tmpfs.counts(vma, write=False)
-    for writable in (False, True):
-        tmpfs.kernel.mprotect(tmpfs.process, vma.first, PAGES, writable)
+    for rights in ("r", "rw"):
+        tmpfs.kernel.mprotect(tmpfs.process, vma.first, PAGES, rights)
 
     assert tmpfs.counts(vma, write=True) == {"cow_copy": PAGES - 16}
 
@@ -311,17 +394,17 @@ def test_with_the_right_to_write_dirty_pages_on_a_disk_become_writable_and_clean
     vma = disk.map(shared=True)
     disk.counts(vma, write=False)
     disk.counts(vma, write=True, pages=range(16))
-    for writable in (False, True):
-        disk.kernel.mprotect(disk.process, vma.first, PAGES, writable)
+    for rights in ("r", "rw"):
+        disk.kernel.mprotect(disk.process, vma.first, PAGES, rights)
 
     assert disk.counts(vma, write=True) == {"shared_upgrade": PAGES - 16}
 
 
 def test_in_memory_all_do(tmpfs: File):
     vma = tmpfs.map(shared=True)
-    tmpfs.kernel.mprotect(tmpfs.process, vma.first, PAGES, False)
+    tmpfs.kernel.mprotect(tmpfs.process, vma.first, PAGES, "r")
     tmpfs.counts(vma, write=False)
-    tmpfs.kernel.mprotect(tmpfs.process, vma.first, PAGES, True)
+    tmpfs.kernel.mprotect(tmpfs.process, vma.first, PAGES, "rw")
 
     assert tmpfs.counts(vma, write=True) == {}
 

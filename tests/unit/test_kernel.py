@@ -374,7 +374,7 @@ def test_the_child_of_vfork_takes_nothing_with_it(verb: str):
 def test_a_frame_whose_last_sharers_have_one_memory_is_flipped_once():
     kernel, parent, heap = scene(pages=1, policy="cow-eager-flip")
     child, _ = kernel.fork(parent)
-    kernel.mprotect(parent, heap.first, 1, writable=False)
+    kernel.mprotect(parent, heap.first, 1, "r")
     kernel.vfork(parent)
 
     assert kernel.exit(child).flips == 1

@@ -6,11 +6,11 @@ import pytest
 from cowmodel import PAGINGS
 from cowmodel.errors import ConfigError, OutOfMemory, SimulationError
 from cowmodel.hardware.paging import frame_of
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.backing import BASE, THP, Backing, parse_backing
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.passes import pages_of
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.vma import Vma
 from tests.toy import PAGE, Scene, boot, scene
 
 X86 = PAGINGS["x86-64"]
@@ -242,10 +242,10 @@ def test_what_was_dropped_whole_is_filled_whole_again():
 
 def test_rights_of_a_whole_block_leave_its_leaf_and_those_of_a_part_split_it():
     kernel, parent, heap = huge()
-    kernel.mprotect(parent, heap.first, 4, writable=False)
+    kernel.mprotect(parent, heap.first, 4, "r")
     whole = leafs(kernel, parent, heap)
-    kernel.mprotect(parent, heap.first + 4, 2, writable=False)
-    kernel.mprotect(parent, heap.first, 8, writable=True)
+    kernel.mprotect(parent, heap.first + 4, 2, "r")
+    kernel.mprotect(parent, heap.first, 8, "rw")
 
     traps = [kernel.write(parent, vpn).traps for vpn in range(heap.first, heap.end)]
 
@@ -257,7 +257,7 @@ def test_a_split_of_the_huge_zero_page_maps_the_small_one():
     kernel, parent, heap = huge(pages=4, populated=False)
     kernel.read(parent, heap.first)
 
-    kernel.mprotect(parent, heap.first, 1, writable=False)
+    kernel.mprotect(parent, heap.first, 1, "r")
 
     assert (leafs(kernel, parent, heap), kernel.frames.used) == ([1] * 4, 0)
 
@@ -358,7 +358,7 @@ def test_a_file_in_large_folios_is_refused_and_left_as_it_was():
     process, _ = kernel.spawn()
     file = kernel.open(4 * PAGE)
 
-    with pytest.raises(SimulationError, match="mmap: expected at most the 4 base pages of the file"):
+    with pytest.raises(SimulationError, match="mmap: expected base pages of the file, got mthp"):
         kernel.mmap(process, 4 * PAGE, MTHP, file=file)
 
     assert file.mappings == 1

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from cowmodel.errors import SimulationError
-from cowmodel.kernel.address_space import Vma
 from cowmodel.kernel.process import Process
+from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import Work
 from tests.toy import HUGE, PAGE, frames, picture, scene, state
 

@@ -214,6 +214,30 @@ def test_to_populate_what_may_not_be_written_does_nothing(tmp_path: Path):
     assert enacted(tmp_path, text).faults == {"zero_map": 64}
 
 
+def test_a_region_that_moved_is_accessed_where_each_process_has_it(tmp_path: Path):
+    text = (
+        START
+        + "fork P0 P1\nmremap P1 A\nwrite P1 A all\nmremap P0 A\nwrite P0 A all\nmremap P1 A\nread P1 A all"
+    )
+
+    played = enacted(tmp_path, text)
+
+    assert played.faults == {"zero_fill": 64, "cow_copy": 64, "cow_reuse": 64}
+    assert total(played.machine.records).hits == 4 * 64
+
+
+def test_an_access_line_ends_before_pages_without_rights_and_behind_the_end_of_a_file(tmp_path: Path):
+    text = (
+        "set file F 64k\nmap P0 A fileshared pages=32 page=4k file=F from=32k\nwrite P0 A all\n"
+        "mprotect P0 A 3-5 none\nread P0 A all\nmadvise P0 A populate_read\nmlock P0 A 0-3"
+    )
+
+    played = enacted(tmp_path, text)
+
+    assert played.faults == {"shared_map": 8}
+    assert total(played.machine.records).hits == 8 + 3
+
+
 def test_a_look_is_a_sample_of_memory_and_takes_no_time(tmp_path: Path):
     without: list[MemoryRow]
     without, looked = (
@@ -281,3 +305,25 @@ def test_a_file_of_ones_own_goes_before_one_that_ships(configuration: Writer, tm
 def test_memory_that_does_not_suffice_ends_the_run(configuration: Writer):
     with pytest.raises(OutOfMemory, match="after .* of simulated time"):
         simulate(load(configuration(START), ["machine.memory=128 KiB"]), 0)
+
+
+def test_what_a_refused_fork_would_have_made_does_nothing_and_the_others_go_on(tmp_path: Path):
+    text = (
+        "set commit 1m\nmap P0 A anon pages=64 page=4k\nmap P0 B anon pages=128 page=4k\nfork P0 P1\n"
+        "fork P1 P2\nwrite P2 A all\nexit P2\nexit P1\nmap P0 C anon pages=64 page=4k\nwrite P0 C all\n"
+        "forkexec P0\nmunmap P0 B\nfork P0 P1\nwrite P1 A 0-31\nwrite P0 A 0-3\n"
+    )
+
+    played = enacted(tmp_path, text)
+
+    assert played.faults == {"zero_fill": 36}
+    assert [who for who, what in steps(played) if what == "exit"] == [2, 1]
+
+
+def test_a_right_that_is_not_promised_is_not_given(tmp_path: Path):
+    text = (
+        "set commit 1m\nmap P0 A anon pages=128 page=4k\nmprotect P0 A r\nmap P0 B anon pages=200 page=4k\n"
+        "mprotect P0 A rw\nwrite P0 A 0\nwrite P0 B 0\n"
+    )
+
+    assert enacted(tmp_path, text).faults == {"zero_fill": 1}
