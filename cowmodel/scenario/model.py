@@ -18,7 +18,7 @@ from cowmodel.errors import BusError, CommitLimit, SegmentationFault, Signal, Si
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.advice import ADVICE
 from cowmodel.kernel.backing import Backing
-from cowmodel.kernel.fault import Fault
+from cowmodel.kernel.fault import FLIPS, Fault
 from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.rights import RIGHTS
@@ -135,7 +135,7 @@ class ModelStage:
         if step.op not in ("exit", "stat"):
             row |= {"minflt": kinds.total(), "majflt": 0}
         if step.region and not isinstance(step, Map):
-            row["flips"] = sum(work.flips * times for work, times in self.works.items())
+            row["flips"] = sum(kinds[kind] for kind in FLIPS)
         row |= {f"kinds.{kind}": count for kind, count in sorted(kinds.items())}
         if stopped:
             row[stopped] = 1

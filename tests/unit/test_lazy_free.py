@@ -150,3 +150,16 @@ def test_folios_of_which_all_pages_are_meant_stay_and_others_are_split():
     totals = kernel.folios.totals(np.array(words(kernel, parent, heap), np.uint64)[:4])
     assert totals.tolist() == [4] * 4
     assert kernel.frames.used == 8
+
+
+def test_a_part_of_a_huge_page_that_is_pinned_stays_as_it_is_until_it_is_unpinned():
+    kernel, parent, heap = huge()
+    kernel.pin(parent, heap.first, 1)
+    before = words(kernel, parent, heap)
+
+    kernel.madvise(parent, heap.first + 1, 1, "free")
+    assert words(kernel, parent, heap) == before
+
+    kernel.unpin(parent, heap.first, 1)
+    kernel.madvise(parent, heap.first + 1, 1, "free")
+    assert leafs(kernel, parent, heap) == [1] * LEAF

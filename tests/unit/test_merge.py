@@ -137,3 +137,22 @@ def test_a_mapping_is_cut_where_merging_begins_and_ends():
     kernel.merge(parent, heap.first + 1, 2)
 
     assert [vma.pages for vma in parent.memory.vmas] == [1, 2, 1]
+
+
+def test_merged_pages_that_move_are_parted_first_and_a_write_is_still_a_fault():
+    kernel, parent, heap = merged(4)
+
+    work = kernel.mremap(parent, heap.first, 4, heap.first + 16)
+
+    assert (work.traps, work.copied_bytes, kernel.frames.used) == (4, 4 * PAGE, 4)
+    assert parent.faults["cow_copy"] == 4
+    assert kernel.fault(parent, heap.first + 16, write=True).kind == "cow_reuse"
+
+
+def test_merged_pages_that_moved_are_writable_without_a_fault_once_rights_were_given_back():
+    kernel, parent, heap = merged(2)
+    kernel.mremap(parent, heap.first, 2, heap.first + 16)
+    for rights in ("r", "rw"):
+        kernel.mprotect(parent, heap.first + 16, 2, rights)
+
+    assert kernel.touch(parent, heap.first + 16, write=True)

@@ -296,3 +296,28 @@ def test_pins_are_counted_and_told_to_compiled_code():
     assert kernel.frames.noted
     kernel.frames.unpin(np.array([3, 5, 3]))
     assert contents(kernel.frames) == contents(boot().frames)
+
+
+def test_what_is_pinned_moves_with_its_memory_and_is_unpinned_there():
+    kernel, parent, heap = scene(4)
+    kernel.pin(parent, heap.first, 2)
+    kernel.mremap(parent, heap.first, 4, heap.first + 16)
+
+    kernel.unpin(parent, heap.first, 4)
+    assert len(kernel.frames.pins) == 2
+
+    kernel.unpin(parent, heap.first + 16, 4)
+    assert not kernel.frames.pins
+
+
+def test_a_child_has_no_rights_to_its_copies_of_pinned_pages_either():
+    kernel, parent, heap = scene(2)
+    kernel.pin(parent, heap.first, 2)
+    kernel.mprotect(parent, heap.first, 2, "none")
+
+    child, work = kernel.fork(parent)
+
+    assert work.copied_bytes == 2 * PAGE
+    assert not kernel.touch(child, heap.first, write=False)
+    kernel.mprotect(child, heap.first, 2, "rw")
+    assert kernel.touch(child, heap.first, write=True)
