@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cowmodel.calibrate_cli import calibrate
 from cowmodel.errors import ConfigError, CowmodelError, SimulationError
 from cowmodel.scenario_cli import scenario
 
@@ -279,6 +280,7 @@ def check(files: Sequence[Path]) -> None:
 
 
 cli.add_command(scenario)
+cli.add_command(calibrate)
 
 
 def main() -> None:

@@ -67,8 +67,9 @@ def live(file: Path, as_json: bool) -> None:
 @scenario.command
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE...]")
 @settings_option
+@click.option("--times", is_flag=True, help="Compare times instead, with those that prices predict.")
 @click.pass_context
-def compare(ctx: click.Context, files: Sequence[Path], settings: tuple[str, ...]) -> None:
+def compare(ctx: click.Context, files: Sequence[Path], settings: tuple[str, ...], times: bool) -> None:
     """Play scenarios on both and list every difference; all that ship, if none is named.
 
     Example: cowmodel scenario compare fork-tree.scn
@@ -82,6 +83,9 @@ def compare(ctx: click.Context, files: Sequence[Path], settings: tuple[str, ...]
     different = 0
     try:
         with agent() as program:
+            if times:
+                _compare_times(scenarios, program, machine)
+                return
             for one in scenarios:
                 different += _compared(one, program, machine)
     except CannotMeasure as reason:
@@ -147,6 +151,24 @@ def _compared(one: "Scenario", program: Path, machine: "Setup") -> bool:
         return False
     click.echo("\n".join([f"{one.name}: {_verdict(came)}", *(f"  {line}" for line in came.differences)]))
     return bool(came.differences)
+
+
+def _compare_times(scenarios: Sequence["Scenario"], program: Path, machine: "Setup") -> None:
+    """Print of each step what it took and should take, at the end how far off that is."""
+    from cowmodel.live.prediction import summary, timed_and_predicted
+    from cowmodel.speed.running_kernel import CannotMeasure
+
+    found = []
+    for one in scenarios:
+        try:
+            steps = timed_and_predicted(one, program, machine.costs)
+        except CowmodelError as reason:
+            told = "skipped" if isinstance(reason, CannotMeasure) else "not modelled"
+            click.echo(f"{one.name}: {told}: {reason}")
+            continue
+        click.echo("\n".join([f"{one.name}:", *(f"  {step}" for step in steps)]))
+        found += steps
+    click.echo("\n".join(summary(found)))
 
 
 def _verdict(came: "Comparison") -> str:

@@ -33,7 +33,7 @@ LAYERS = (
     ("experiment",),
     ("report", "speed", "scenario on the model"),
     ("live",),
-    ("scenario_cli",),
+    ("scenario_cli", "calibrate_cli"),
     ("cli", "demo"),
     ("__main__",),
 )

@@ -36,7 +36,7 @@ CURVES: dict[str, tuple[int, int]] = {
 
 _HUBER = 0.05  # relative residuals beyond this count less than by their square
 _ROUNDS = 12
-_ALIKE = 0.02  # a column whose rest, once the others are taken out, is smaller than this is none of its own
+_ALIKE = 0.05  # a column whose rest, once the others are taken out, is smaller than this is none of its own
 _PS_PER_NS = 1000
 
 

@@ -65,6 +65,7 @@ CONTAINED = {
     "batches": "pte_entries",
     "drop_jumps": "drops",
     "table_frees": "drops",
+    "withdrawals": "large_drops",
     "freed_bytes": "frees",
     "unbacked_bytes": "zeroed_bytes",
 }

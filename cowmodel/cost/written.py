@@ -1,12 +1,14 @@
 """A fit written down: the preset that has its prices, and a table of what was measured."""
 
 import csv
-from collections.abc import Iterable
+import json
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from cowmodel.cost.fit import CURVES, Fit, Floats, Term
+from cowmodel.cost.fit import CURVES, Fit, Floats
 
 WITHIN = {
     "flushes": "forks",
@@ -20,10 +22,38 @@ WITHIN = {
 
 COLUMNS = ("step", "measured_ns", "predicted_ns", "noise", "repetitions")
 _INTERVAL = 0.05, 0.95
+_MISSES = 0.5, 2.0  # of microseconds, misses beyond these tell nothing
+_GB_PER_S = 1000  # that is a byte in a picosecond
+
+
+def write_preset(path: Path, machine: str, rounds: int, found: Fit, drift: float) -> None:
+    """Write a preset, named as its file; before it, and beside, what was measured for it.
+
+    Parameters
+    ----------
+    path : Path
+    machine : str
+        What was measured.
+    rounds : int
+    found : Fit
+    drift : float
+
+    Raises
+    ------
+    OSError
+        If one cannot be written, with its path.
+    """
+    who = "root" if os.geteuid() == 0 else "no root"
+    how = f"{datetime.now(UTC).date().isoformat()}, {rounds} rounds, {who}"
+    write_measurements(path.with_suffix(".csv"), found)
+    path.write_text(preset_text(path.stem, machine, how, found, drift), encoding="utf-8")
 
 
 def preset_text(name: str, machine: str, how: str, found: Fit, drift: float) -> str:
     """Return a preset in TOML.
+
+    Intervals are those of each price; a draw has besides, for all prices alike, a miss such as prices have
+    where they were fitted, so that the band of a prediction is where a measurement may lie.
 
     Parameters
     ----------
@@ -35,21 +65,22 @@ def preset_text(name: str, machine: str, how: str, found: Fit, drift: float) -> 
         How much the speed of the machine as a whole varies, as a standard deviation of logarithms: all
         prices of a draw are higher or lower together by so much.
     """
-    common = np.exp(drift * np.random.default_rng(0).standard_normal(len(found.draws_ps)))
-    draws = found.draws_ps * common[:, None]
-    columns = {field: _columns(found.terms, field) for field in _fields(found.terms)}
-    lines = [f'name = "{name}"', f'machine = "{machine}"', 'extends = "vm-linux6.18"', "", "[prices]"]
-    lines += [_price(field, at, found.prices_ps, draws, how) for field, at in columns.items()]
-    lines += [
-        _free(field, other) for field, other in WITHIN.items() if field not in columns and other in columns
-    ]
-    lines += [
-        _free(field, " and ".join(others))
-        for field, others in found.contained.items()
-        if field not in columns
-    ]
+    rng = np.random.default_rng(0)
+    prices_drawn = found.draws_ps * np.exp(drift * rng.standard_normal((len(found.draws_ps), 1)))
+    misses = np.clip(found.measured_ns / found.predicted_ns, *_MISSES)
+    draws = prices_drawn * rng.choice(misses, (len(prices_drawn), 1))
+    fields = list(dict.fromkeys(term.field for term in found.terms))
+    free = {field: other for field, other in WITHIN.items() if other in fields}
+    free |= {field: " and ".join(others) for field, others in found.contained.items()}
+    lines = [f"{key} = {json.dumps(text)}" for key, text in (("name", name), ("machine", machine))]
+    lines += ['extends = "vm-linux6.18"', "", "[prices]"]
+    prices = {field: _at_points(found, found.prices_ps, field) for field in fields}
+    drawn = {field: _at_points(found, draws, field) for field in fields}
+    alone = {field: _at_points(found, prices_drawn, field) for field in fields}
+    lines += [_price(field, prices[field], alone[field], how) for field in fields]
+    lines += [_free(field, other) for field, other in free.items() if field not in fields]
     lines += ["", "[draws]"]
-    lines += [f"{field} = {np.round(draws[:, at], 3).tolist()}" for field, at in columns.items()]
+    lines += [f"{field} = {np.round(drawn[field], 3).tolist()}" for field in fields]
     return "\n".join(lines) + "\n"
 
 
@@ -64,23 +95,28 @@ def write_measurements(path: Path, found: Fit) -> None:
             writer.writerow([row.name, round(measured), round(predicted), f"{noise:.4f}", len(row.ns)])
 
 
-def _fields(terms: Iterable[Term]) -> list[str]:
-    return list(dict.fromkeys(term.field for term in terms))
+def _at_points(found: Fit, values: Floats, field: str) -> Floats:
+    """Return the prices of a field, of a curve at both points: float64[..., points].
+
+    A point that other terms contain costs nothing; one near which nothing was measured, as the other point.
+    """
+    at = {term.point: number for number, term in enumerate(found.terms) if term.field == field}
+    if field not in CURVES:
+        return values[..., [at[None]]]
+    usual = 0.0 if field in found.contained else 1.0
+    known = {point: values[..., number] for point, number in at.items()}
+    one = next(iter(known.values()))
+    return np.stack([known.get(point, one * usual) for point in (0, 1)], axis=-1)
 
 
-def _columns(terms: list[Term], field: str) -> list[int]:
-    """Return where the prices of a field are; a curve of which only one point was found has it at both."""
-    found = [at for at, term in enumerate(terms) if term.field == field]
-    return found * 2 if field in CURVES and len(found) == 1 else found
-
-
-def _price(field: str, at: list[int], prices: Floats, draws: Floats, how: str) -> str:
-    first = [_spoken(prices[at[0]]), *(_spoken(ps) for ps in np.quantile(draws[:, at[0]], _INTERVAL))]
-    low, high = sorted((first[1], first[2], first[0]), key=_ps)[::2]
-    value = f'"{first[0]}"'
+def _price(field: str, prices: Floats, draws: Floats, how: str) -> str:
+    spoken = [_spoken(field, ps) for ps in prices]
+    ends = sorted([prices[0], *np.quantile(draws[:, 0], _INTERVAL)])[::2]
+    low, high = (_spoken(field, ps) for ps in ends)
+    value = f'"{spoken[0]}"'
     if field in CURVES:
-        points = zip(CURVES[field], at, strict=True)
-        value = "{ " + ", ".join(f'"{size}" = "{_spoken(prices[one])}"' for size, one in points) + " }"
+        points = zip(CURVES[field], spoken, strict=True)
+        value = "{ " + ", ".join(f'"{size}" = "{price}"' for size, price in points) + " }"
     return f'{field} = {{ value = {value}, interval = ["{low}", "{high}"], source = "measured: {how}" }}'
 
 
@@ -88,10 +124,8 @@ def _free(field: str, other: str) -> str:
     return f'{field} = {{ value = "0 ns", source = "measured: contained in {other}" }}'
 
 
-def _spoken(value_ps: float) -> str:
-    """Write a price, to a femtosecond where it is that of a byte."""
-    return f"{value_ps / 1000:.6f} ns"
-
-
-def _ps(text: str) -> float:
-    return float(text.partition(" ")[0])
+def _spoken(field: str, value_ps: float) -> str:
+    """Write a price in whole picoseconds; that of a byte is less, and a bandwidth."""
+    if field.endswith("_bytes") and value_ps > 1e-3:
+        return f"{_GB_PER_S / value_ps:.3f} GB/s"
+    return f"{value_ps / 1000:.3f} ns"

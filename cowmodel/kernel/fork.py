@@ -145,11 +145,12 @@ def drop_entries(kernel: KernelState, space: AddressSpace, vma: Vma, first: int,
     seeking = vma.private and kernel.policy.seeks_last_sharer()
     tell = hear if seeking or vma.level > 1 else None
     work = split_at(kernel, space, vma, first) + split_at(kernel, space, vma, end)
-    used = kernel.frames.used
+    used, kept = kernel.frames.used, space.page_table.deposits
     for run in vma.runs(first, end):
         work += kernel.passes.drop(space.page_table, run, tell).work(run.level)
+    withdrawals = kept - space.page_table.deposits
     freed = used - kernel.frames.used if vma.level == 1 else 0  # others go back to a pool
-    return sum(flipped, work + Work(freed_bytes=freed * kernel.geometry.page_bytes))
+    return sum(flipped, work + Work(freed_bytes=freed * kernel.geometry.page_bytes, withdrawals=withdrawals))
 
 
 def _cut(kernel: KernelState, space: AddressSpace, vma: Vma, first: int, end: int) -> Work:

@@ -79,6 +79,8 @@ class Work(NamedTuple):
         Entries of level 1 taken out whose frame does not follow that of the entry before.
     table_frees : int
         Table pages below the root given back, other than those kept for splits, which go with their leafs.
+    withdrawals : int
+        Table pages that were kept for the split of a large leaf, given back with it.
     frees, freed_bytes : int
         Leafs, or folios, given back; the size of those that go to the frame allocator, not to a pool of huge
         pages or with an object, whose price is that of `evictions`.
@@ -144,6 +146,7 @@ class Work(NamedTuple):
     dropped_parts: int = 0
     drop_jumps: int = 0
     table_frees: int = 0
+    withdrawals: int = 0
     frees: int = 0
     freed_bytes: int = 0
     switches: int = 0

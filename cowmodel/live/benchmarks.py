@@ -62,8 +62,8 @@ write P0 A all unit=2m
 munmap P0 A
 """
 _POOL = """
-set hugepages 64
-map P0 A anon size=64m page=hugetlb
+set hugepages {pages}
+map P0 A anon size={size} page=hugetlb
 touch P0 A all unit=2m
 fork P0 P1
 write P1 A all unit=2m
@@ -142,30 +142,32 @@ class Benchmark(NamedTuple):
 def benchmarks() -> Iterator[Benchmark]:
     """Yield all that there are."""
     seq, mixed = "all", "shuffle seed=1"
-    yield _twice("faults-4m", _FAULTS.format(size="4m", order=seq))
-    yield _twice("faults-4m-shuffled", _FAULTS.format(size="4m", order=mixed))
-    yield _twice("faults-64m", _FAULTS.format(size="64m", order=seq))
-    yield _twice("faults-64m-shuffled", _FAULTS.format(size="64m", order=mixed))
-    yield _twice("forks-16m", _FORKS.format(size="16m", order=seq))
-    yield _twice("forks-256m", _FORKS.format(size="256m", order=seq))
-    yield _twice("forks-256m-shuffled", _FORKS.format(size="256m", order=mixed))
-    yield _twice("zeros-4m", _ZEROS.format(size="4m"))
-    yield _twice("zeros-16m", _ZEROS.format(size="16m"))
-    yield _twice("sparse-1g", _SPARSE)
-    yield _twice("huge-64m", _HUGE.format(size="64m"))
-    yield _twice("huge-256m", _HUGE.format(size="256m"))
-    yield _twice("pool-64m", _POOL)
-    yield _twice("folios-64k", _FOLIOS.format(kib=64, pages=16))
-    yield _twice("folios-1024k", _FOLIOS.format(kib=1024, pages=256))
-    yield _twice("files-memory", _FILES.format(place="tmpfs"))
-    yield _twice("files-disk", _FILES.format(place="disk"))
-    yield _twice("shared-16m", _SHARED)
-    yield _twice("rights-16m", _RIGHTS)
-    yield _twice("calls", _CALLS)
+    yield benchmark("faults-4m", _FAULTS.format(size="4m", order=seq))
+    yield benchmark("faults-4m-shuffled", _FAULTS.format(size="4m", order=mixed))
+    yield benchmark("faults-64m", _FAULTS.format(size="64m", order=seq))
+    yield benchmark("faults-64m-shuffled", _FAULTS.format(size="64m", order=mixed))
+    yield benchmark("forks-16m", _FORKS.format(size="16m", order=seq))
+    yield benchmark("forks-256m", _FORKS.format(size="256m", order=seq))
+    yield benchmark("forks-256m-shuffled", _FORKS.format(size="256m", order=mixed))
+    yield benchmark("forks-1g", _FORKS.format(size="1g", order=seq))
+    yield benchmark("zeros-4m", _ZEROS.format(size="4m"))
+    yield benchmark("zeros-16m", _ZEROS.format(size="16m"))
+    yield benchmark("sparse-1g", _SPARSE)
+    yield benchmark("huge-64m", _HUGE.format(size="64m"))
+    yield benchmark("huge-256m", _HUGE.format(size="256m"))
+    yield benchmark("pool-64m", _POOL.format(size="64m", pages=64))
+    yield benchmark("pool-512m", _POOL.format(size="512m", pages=512))
+    yield benchmark("folios-64k", _FOLIOS.format(kib=64, pages=16))
+    yield benchmark("folios-1024k", _FOLIOS.format(kib=1024, pages=256))
+    yield benchmark("files-memory", _FILES.format(place="tmpfs"))
+    yield benchmark("files-disk", _FILES.format(place="disk"))
+    yield benchmark("shared-16m", _SHARED)
+    yield benchmark("rights-16m", _RIGHTS)
+    yield benchmark("calls", _CALLS)
 
 
-def _twice(name: str, text: str) -> Benchmark:
-    """Return a benchmark whose steps are made twice, in regions and by processes of other names."""
+def benchmark(name: str, text: str) -> Benchmark:
+    """Return a benchmark of a text whose steps are made twice, in regions and by processes of other names."""
     settings = [line for line in text.strip().splitlines() if line.startswith("set")]
     steps = [line for line in text.strip().splitlines() if not line.startswith("set")]
     again = [line.replace(" A", " C").replace(" B", " D") for line in steps]

@@ -8,7 +8,7 @@ import os
 import platform
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -17,26 +17,35 @@ import numpy as np
 
 from cowmodel.cost.fit import Fit, Measured, fit
 from cowmodel.live.benchmarks import Benchmark, benchmarks
-from cowmodel.live.timing import timed, with_jumps, works
-from cowmodel.scenario.setup import setup
+from cowmodel.live.sessions import Session, measured, session
+from cowmodel.scenario.steps import Step
 from cowmodel.speed.running_kernel import CannotMeasure
 
 PREFERRED = (
     *("hits", "traps", "allocations", "zeroed_bytes", "copied_bytes", "invalidations", "releases", "flips"),
     *("forks", "cold_forks", "exits", "mappings", "pte_entries", "drops", "frees", "pte_tables"),
     *("pmd_tables", "scans", "entry_jumps", "drop_jumps", "protections", "pmd_entries", "deposits"),
-    *("large_drops", "freed_bytes", "parts", "batches", "dropped_parts", "splits", "mapped_around"),
+    *(
+        "large_drops",
+        "withdrawals",
+        "freed_bytes",
+        "parts",
+        "batches",
+        "dropped_parts",
+        "splits",
+        "mapped_around",
+    ),
     *("filled_parts", "insertions", "notices", "evictions", "cold_frames", "cold_records", "far_records"),
     *("table_frees", "rewrites", "threads", "spawns", "execs"),
 )
 """Terms that the benchmarks bring out; of those that cannot be told apart, the first has the price."""
 
 
-class Session(NamedTuple):
-    """One benchmark, played once: how long each step took, and how many frames were out of order."""
+class Played(NamedTuple):
+    """What the steps of each benchmark took, by its name; which could not be played, and why."""
 
-    ns: list[int]
-    jumps: list[int | None]
+    steps: dict[str, list[tuple[Step, Measured]]]
+    skipped: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -58,53 +67,62 @@ class Calibration:
 
 
 def calibrate(program: Path, rounds: int, told: Callable[[], None] = lambda: None) -> Calibration:
-    """Measure and fit.
+    """Measure and fit; raise as `calibrated` does.
 
     Parameters
     ----------
     program : Path
         The agent.
     rounds : int
-        How often each benchmark is played, in turn with the others, so that what changes in the meantime
-        concerns all alike.
+        How often each benchmark is played.
     told : callable
         Called after each.
     """
-    played: dict[str, list[Session]] = defaultdict(list)
+    return calibrated(played(list(benchmarks()), program, rounds, told))
+
+
+def played(
+    wanted: Sequence[Benchmark], program: Path, rounds: int, told: Callable[[], None] = lambda: None
+) -> Played:
+    """Play benchmarks in turn, so that what changes in the meantime concerns all alike."""
+    sessions: dict[str, list[Session]] = defaultdict(list)
     skipped: dict[str, str] = {}
-    known = {one.once.name: one for one in benchmarks()}
     for _ in range(rounds):
-        for name, one in known.items():
+        for one in wanted:
+            name = one.once.name
             if name not in skipped:
                 try:
-                    played[name].append(_play(one, program))
+                    sessions[name].append(session(one.twice, program, len(one.once.steps)))
                 except CannotMeasure as reason:
                     skipped[name] = str(reason)
             told()
-    rows = [row for name, sessions in played.items() if sessions for row in _rows(known[name], sessions)]
-    return Calibration(fit(rows, PREFERRED), skipped, _drift(rows))
+    found = {
+        one.once.name: list(measured(one.once, sessions[one.once.name]))
+        for one in wanted
+        if one.once.name not in skipped
+    }
+    return Played(found, skipped)
 
 
-def _play(one: Benchmark, program: Path) -> Session:
-    half = list(timed(one.twice, program))[len(one.once.steps) :]
-    return Session([step.ns for step in half], [step.jumps for step in half])
+def calibrated(came: Played) -> Calibration:
+    """Fit prices to what benchmarks took.
 
-
-def _rows(one: Benchmark, sessions: list[Session]) -> Iterator[Measured]:
-    """Return what each step of a benchmark is and took; frames were out of order as often as mostly."""
-    for at, (step, counted) in enumerate(zip(one.once.steps, works(one.once, setup({})), strict=True)):
-        ns = tuple(float(session.ns[at]) for session in sessions)
-        found = [session.jumps[at] for session in sessions]
-        known = [jumps for jumps in found if jumps is not None]
-        jumps = int(np.median(known)) if known else None
-        if min(ns) > 0:
-            yield Measured(f"{one.once.name}: {step.number} {step.op}", with_jumps(counted, jumps), ns)
+    Raises
+    ------
+    CannotMeasure
+        If not even one benchmark can be played here.
+    """
+    if not came.steps:
+        reason = next(iter(came.skipped.values()), "there is none")
+        raise CannotMeasure(f"expected to play at least one benchmark: {reason}")
+    rows = [row for steps in came.steps.values() for _, row in steps]
+    return Calibration(fit(rows, PREFERRED), came.skipped, _drift(rows))
 
 
 def _drift(rows: list[Measured]) -> float:
     """Return how much the rounds differ as a whole."""
-    repeated = np.array([np.array(row.ns) / np.median(row.ns) for row in rows])
-    return float(np.std(np.log(np.median(repeated, axis=0))))
+    logs = np.log([row.ns for row in rows])
+    return float(np.std(np.median(logs - logs.mean(axis=1, keepdims=True), axis=0)))
 
 
 def guest() -> bool:
@@ -117,8 +135,9 @@ def machine() -> str:
     model = re.search(r"^model name\s*:\s*(.*)$", _cpuinfo(), re.MULTILINE)
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 30
     kind = "virtual machine, " if guest() else ""
+    release = platform.release().partition("-")[0]
     cpu = model[1].strip() if model else "unknown processor"
-    return f"{kind}{cpu}, {os.cpu_count()} cores, {memory} GiB, Linux {platform.release()}"
+    return f"{kind}{cpu}, {os.cpu_count()} cores, {memory} GiB, Linux {release}"
 
 
 def _cpuinfo() -> str:

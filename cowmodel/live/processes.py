@@ -3,7 +3,7 @@
 Orders and answers are rows of 64 words in memory that is shared with the program::
 
     0 op   1-7 arguments   8 returned   9 errno   10 signal   11 accesses made   12 ns   13 minflt   14 majflt
-    15 faults that the harness itself would take   16 has come to a rendezvous
+    15 faults that the harness itself would take   16 has come to a rendezvous   17 ns of reaped children
 """
 
 import mmap
@@ -141,7 +141,7 @@ class Processes:
         if parent is None:
             self._tell(number, EXIT)
         else:
-            waited = self.ask(parent, REAP, pid).ns
+            waited = self.ask(parent, REAP, pid, number).ns
         _wait([handle], f"process {number}")
         os.close(handle)
         if number == 0:

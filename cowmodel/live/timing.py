@@ -4,6 +4,7 @@ What decides the time of a fork and cannot be known beforehand is measured too: 
 that it goes over do not follow the frame before.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,10 +15,12 @@ import numpy as np
 from cowmodel.hardware.paging import Numbers
 from cowmodel.kernel.work import Work
 from cowmodel.live.stage import LiveStage, staged
+from cowmodel.live.switches import THP, value_of
 from cowmodel.scenario.cast import Cast
 from cowmodel.scenario.model import ModelStage
 from cowmodel.scenario.setup import Setup
-from cowmodel.scenario.steps import Fork, Ranged, Scenario, Step
+from cowmodel.scenario.steps import Fork, Map, Ranged, Scenario, Step
+from cowmodel.speed.running_kernel import CannotMeasure
 
 Works = Counter[Work]
 """Pieces of work, and how often each occurred."""
@@ -47,7 +50,11 @@ def timed(scenario: Scenario, program: Path) -> Iterator[Timed]:
     Raises
     ------
     CannotMeasure
+        Also if the scenario has huge pages and this kernel gives none.
     """
+    huge = any(isinstance(step, Map) and step.page == "thp" for step in scenario.steps)
+    if huge and os.geteuid() != 0 and (not THP.exists() or value_of(THP / "enabled") == "never"):
+        raise CannotMeasure(f"{THP / 'enabled'}: the scenario wants madvise, and only root can set it")
     with staged(scenario, program, times_exits=True) as stage:
         cast = Cast()
         for steps in scenario.groups():
