@@ -51,7 +51,7 @@ class Counts(NamedTuple):
 class Shared(NamedTuple):
     """What a child got: entries, of which some were writable, and those whose frame follows no other's.
 
-    Of parts of large folios, how many, and how many runs inside one folio they are.
+    Of parts of large folios, how many, how many runs inside one folio they are, and how many were writable.
     """
 
     entries: int
@@ -59,15 +59,15 @@ class Shared(NamedTuple):
     jumps: int = 0
     parts: int = 0
     batches: int = 0
+    part_protections: int = 0
 
     def work(self, level: int) -> Work:
         """Return the work of that, of entries of `level`."""
-        work = entries_work(level, self.entries - self.parts * (level == 1)) + Work(
-            protections=self.protections
-        )
         if level > 1:
-            return work
-        return work + Work(parts=self.parts, batches=self.batches, entry_jumps=self.jumps)
+            return entries_work(level, self.entries) + Work(large_protections=self.protections)
+        single = entries_work(level, self.entries - self.parts)
+        single += Work(protections=self.protections - self.part_protections, entry_jumps=self.jumps)
+        return single + Work(parts=self.parts, batches=self.batches, part_protections=self.part_protections)
 
 
 class Dropped(NamedTuple):
@@ -96,12 +96,12 @@ class Chain:
     ----------
     jumps : int
         Those that do not, so far.
-    parts, joined : int
-        Parts of large folios; those that follow another of the same folio.
+    parts, joined, writable : int
+        Parts of large folios; those that follow another of the same folio; those that may be written.
     """
 
     def __init__(self) -> None:
-        self._last, self.jumps, self.parts, self.joined = -1, 0, 0, 0
+        self._last, self.jumps, self.parts, self.joined, self.writable = -1, 0, 0, 0, 0
 
     def add(self, words: Words) -> None:
         """Look along entries that map frames, which come after the ones before."""
@@ -116,6 +116,7 @@ class Chain:
         orders = order_of(words)
         heads = pfns >> orders << orders
         self.parts += int(np.count_nonzero(orders))
+        self.writable += int(np.count_nonzero(words[orders > 0] & np.uint64(WRITE)))
         self.joined += int(np.count_nonzero(follows & (orders > 0) & (pfns > heads)))
 
 
@@ -168,7 +169,8 @@ class Passes:
             protected = write_protect(block.entries) & _NOT_EXCLUSIVE  # nothing is dirty that is not writable
             self._arena.rows[block.rows] ^= block.entries ^ protected
             entries += self._put(child, run, block, protected)
-        return Shared(entries, writable, chain.jumps, chain.parts, chain.parts - chain.joined)
+        batches = chain.parts - chain.joined
+        return Shared(entries, writable, chain.jumps, chain.parts, batches, chain.writable)
 
     def repeat(self, parent: PageTable, child: PageTable, run: Run) -> int:
         """Let the child map what the parent does, with the same rights; return the entries that it got."""

@@ -62,8 +62,8 @@ class Work(NamedTuple):
         `pte_entries`; runs of them that are copied together, each inside one folio.
     scans : int
         Table pages of level 1 that fork goes over.
-    protections : int
-        Entries made read-only by fork.
+    protections, part_protections, large_protections : int
+        Entries made read-only by fork: of level 1, but for parts of large folios; these parts; larger ones.
     entry_jumps : int
         Entries of level 1 shared by fork whose frame does not follow that of the entry before.
     pte_tables, pmd_tables, pud_tables, p4d_tables, pgd_tables : int
@@ -134,6 +134,8 @@ class Work(NamedTuple):
     batches: int = 0
     scans: int = 0
     protections: int = 0
+    part_protections: int = 0
+    large_protections: int = 0
     entry_jumps: int = 0
     pte_tables: int = 0
     pmd_tables: int = 0

@@ -24,7 +24,8 @@ from cowmodel.speed.running_kernel import CannotMeasure
 PREFERRED = (
     *("hits", "traps", "allocations", "zeroed_bytes", "copied_bytes", "invalidations", "releases", "flips"),
     *("forks", "cold_forks", "exits", "mappings", "pte_entries", "drops", "frees", "pte_tables"),
-    *("pmd_tables", "scans", "entry_jumps", "drop_jumps", "protections", "pmd_entries", "deposits"),
+    *("pmd_tables", "scans", "entry_jumps", "drop_jumps", "protections", "pmd_entries"),
+    *("part_protections", "large_protections", "deposits"),
     *(
         "large_drops",
         "withdrawals",

@@ -226,7 +226,7 @@ def test_a_huge_page_is_one_entry_of_a_table_of_level_2():
     child, work = kernel.fork(parent)
 
     assert picture(kernel, parent, heap) == picture(kernel, child, heap) == [OURS] * 2
-    entries = Work(pmd_entries=2, protections=2)
+    entries = Work(pmd_entries=2, large_protections=2)
     assert work == Work(forks=1, flushes=1, vmas=1, pgd_tables=1, pmd_tables=1) + entries
 
 

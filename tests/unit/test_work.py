@@ -77,7 +77,7 @@ def test_zero_pages_are_entries_that_need_no_protection_and_are_no_jumps(passes:
 def test_a_large_leaf_is_protected_once(backing: Backing, passes: type[Passes]):
     work = forked(on(passes, scene(pages=8, backing=backing)))
 
-    assert (work.pmd_entries, work.protections, work.entry_jumps) == (2, 2, 0)
+    assert (work.pmd_entries, work.large_protections, work.protections, work.entry_jumps) == (2, 2, 0, 0)
 
 
 @passes
@@ -125,7 +125,7 @@ def test_parts_of_a_folio_are_copied_in_one_batch_and_are_no_other_entries(passe
     work = forked(on(passes, folios(pages=8)))
 
     assert (work.parts, work.batches, work.pte_entries) == (8, 2, 0)
-    assert (work.protections, work.entry_jumps) == (8, 2)
+    assert (work.part_protections, work.protections, work.entry_jumps) == (8, 0, 2)
 
 
 @passes
