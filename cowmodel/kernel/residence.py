@@ -54,9 +54,8 @@ class Residence(Memory):
         found, held, work = True, len(space.pins), Work(mappings=1)
         try:
             for vpn in range(first, end):
-                found = (
-                    found and space.page_table.leaf(vpn)[1]
-                )  # up to the first that is not, nothing is touched
+                # up to the first that may not be written, nothing is touched
+                found = found and space.page_table.leaf(vpn)[1]
                 work += NOTHING if found else self._fault_in(process, vpn, vpn + 1, write=True)
                 pins.pin(self, space, first, vpn)
         except SimulationError:
