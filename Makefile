@@ -78,7 +78,7 @@ lock:
 	@$(check_python)
 	rm -rf build/lock && "$(PYTHON)" -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check pip-tools
-	build/lock/bin/pip-compile --quiet --upgrade --extra dev --generate-hashes --allow-unsafe \
+	build/lock/bin/pip-compile --quiet --upgrade --all-extras --generate-hashes --allow-unsafe \
 	    --strip-extras --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 	    --no-emit-trusted-host --no-emit-options --output-file requirements.lock pyproject.toml
 	rm -rf build/lock
