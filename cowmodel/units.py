@@ -1,12 +1,13 @@
 """Quantities as text with a unit, to integers and back.
 
-========  =======================================  ====================
-Quantity  Units                                    Integer
-========  =======================================  ====================
-size      B, kB MB GB TB (1000), KiB MiB GiB TiB   bytes
-duration  ps, ns, us (or µs), ms, s                picoseconds
-rate      /s, /ms                                  float, per second
-========  =======================================  ====================
+=========  =======================================  ====================
+Quantity   Units                                    Integer
+=========  =======================================  ====================
+size       B, kB MB GB TB (1000), KiB MiB GiB TiB   bytes
+duration   ps, ns, us (or µs), ms, s                picoseconds
+rate       /s, /ms                                  float, per second
+bandwidth  a size and /s                            bytes per second
+=========  =======================================  ====================
 
 A bare K or M is refused: half of its readers take it for 1000.
 """
@@ -14,6 +15,7 @@ A bare K or M is refused: half of its readers take it for 1000.
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 
 from cowmodel.errors import ConfigError
 
@@ -25,6 +27,13 @@ SIZES = {"B": 1} | {
 DURATIONS = {"ps": 1, "ns": 10**3, "us": 10**6, "µs": 10**6, "ms": 10**9, "s": 10**12}
 LARGEST = 1 << 61
 RATES = {"/s": 1, "/ms": 1000}
+KINDS = (
+    dict.fromkeys(SIZES, "size")
+    | dict.fromkeys(DURATIONS, "duration")
+    | dict.fromkeys(RATES, "rate")
+    | {f"{unit}/s": "bandwidth" for unit in SIZES}
+)
+"""From each unit to the kind of quantity that is written with it."""
 
 _QUANTITY = re.compile(
     r"\s*(?P<number>[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d{1,2})?)\s*(?P<unit>\S*)\s*", re.ASCII
@@ -100,6 +109,56 @@ def parse_bandwidth(text: object) -> int:
     return per_second
 
 
+def parse_quantity(text: str) -> tuple[float, str] | None:
+    """Read any quantity as a number and its kind; None if the text is none.
+
+    Raises
+    ------
+    ConfigError
+        If it has the unit of a kind, but a number that this kind does not have.
+
+    Examples
+    --------
+    >>> parse_quantity("4 KiB"), parse_quantity("2 us"), parse_quantity("2/ms"), parse_quantity("1 kB/s")
+    ((4096, 'size'), (2000000, 'duration'), (2000.0, 'rate'), (1000, 'bandwidth'))
+    >>> parse_quantity("zipf 0.99") is None
+    True
+    """
+    match = _QUANTITY.fullmatch(text)
+    kind = KINDS.get(match["unit"].replace("μ", "µ")) if match else None
+    if kind is None:
+        return None
+    parse = {"size": parse_size, "duration": parse_duration, "rate": parse_rate, "bandwidth": parse_bandwidth}
+    return parse[kind](text), kind
+
+
+def format_quantity(number: float | Fraction, kind: str) -> str:
+    """Write a quantity so that the same number is read again, in the largest unit that it fills exactly.
+
+    Parameters
+    ----------
+    number : float or Fraction
+        In the unit in which `parse_quantity` gives it; rounded to a whole one if that is an integer.
+    kind : str
+        One of the values of `KINDS`.
+
+    Examples
+    --------
+    >>> format_quantity(64 << 20, "size"), format_quantity(1536, "size"), format_quantity(0, "duration")
+    ('64 MiB', '1536 B', '0 ps')
+    >>> format_quantity(2000.5, "rate"), format_quantity(10**10, "bandwidth")
+    ('2000.5/s', '10 GB/s')
+    """
+    if kind == "rate":
+        return f"{int(number) if number == int(number) else float(number)}/s"
+    whole, units = round(number), DURATIONS if kind == "duration" else SIZES
+    exact = {
+        factor: unit for unit, factor in units.items() if whole % factor == 0 and factor <= max(whole, 1)
+    }
+    factor = max(exact)
+    return f"{whole // factor} {exact[factor].replace('µ', 'u')}{'/s' if kind == 'bandwidth' else ''}"
+
+
 def format_size(size_bytes: int) -> str:
     """Write a size for people, in the largest binary unit that it fills.
 
@@ -146,8 +205,20 @@ def unit_of_time(name: str) -> int | None:
     >>> unit_of_time("fork_us.mean"), unit_of_time("peak_bytes.memory")
     (1000000, None)
     """
-    told = (unit_ps for unit, unit_ps in DURATIONS.items() if re.search(rf"_{unit}\b", name))
-    return next(told, None)
+    return DURATIONS.get(unit_of_column(name) or "")
+
+
+def unit_of_column(name: str) -> str | None:
+    """Return the unit that the name of a column tells; None if it tells none.
+
+    Examples
+    --------
+    >>> unit_of_column("fork_us.mean"), unit_of_column("peak_bytes.memory"), unit_of_column("copies.total")
+    ('us', 'B', None)
+    """
+    if re.search(r"_bytes\b", name):
+        return "B"
+    return next((unit for unit in DURATIONS if re.search(rf"_{unit}\b", name)), None)
 
 
 def format_count(count: int) -> str:

@@ -6,13 +6,14 @@
     memory = "1 GiB"        <->  machine.cores = 2
     cores = 2
 
-A document is what the user wrote, text and all, after ``--set``; it is what runs are identified by.
+A document is what the user wrote, text and all, after ``extends`` and ``--set``; it is what runs are
+identified by.
 """
 
-import copy
 import json
+import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from cowmodel.errors import ConfigError, suggest
 Document = dict[str, Any]
 
 
-def document(path: Path, settings: Iterable[str] = (), optional: Iterable[str] = ()) -> Document:
-    """Read a TOML file and change it by settings.
+def document(path: Path, settings: Iterable[str] = (), optional: Collection[str] = ()) -> Document:
+    """Read a configuration, put over what it extends, and change it by settings.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ def document(path: Path, settings: Iterable[str] = (), optional: Iterable[str] =
         The file.
     settings : iterable of str
         Changes as ``path=value``, in order.
-    optional : iterable of str
+    optional : collection of str
         Paths that it may lack and a setting may add.
 
     Raises
@@ -38,7 +39,52 @@ def document(path: Path, settings: Iterable[str] = (), optional: Iterable[str] =
     ConfigError
         If the file cannot be read, is not TOML, or a setting names a path that is not in it.
     """
-    return changed(read_toml(path), parse_settings(settings), "--set ", optional)
+    return changed(extended(path), parse_settings(settings), "--set ", optional)
+
+
+def extended(path: Path, chain: Sequence[Path] = ()) -> Document:
+    """Read a configuration; with ``extends = "other.toml"`` it only says what differs from the other.
+
+    Tables are put over tables, key by key; any other value is in the place of the other's. The path of the
+    other is relative to the folder of this one; those of all other files, whoever says them, to the folder of
+    the configuration that is run.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    chain : sequence of Path
+        The files that extend it, the first one first.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read or is not TOML, or files extend each other in a circle.
+    """
+    table, files = read_toml(path), [*chain, path]
+    if any(path.samefile(file) for file in chain):
+        circle = files[next(n for n, file in enumerate(files) if path.samefile(file)) :]
+        told = " -> ".join(os.path.normpath(file) for file in circle)
+        raise ConfigError(f"expected files that end somewhere, got a circle: {told}; take out one `extends`")
+    if (other := table.pop("extends", None)) is None:
+        return table
+    if not isinstance(other, str):
+        raise ConfigError(f"{path}: extends: expected the path of a configuration in quotes, got {other!r}")
+    try:
+        return _over(extended(path.parent / other, files), table)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: extends: {error}") from error
+
+
+def _over(below: Document, above: Document) -> Document:
+    """Put a document over another, of which stays what the upper one does not say."""
+    merged = {
+        key: _over(below[key], value)
+        if isinstance(value, dict) and isinstance(below.get(key), dict)
+        else value
+        for key, value in above.items()
+    }
+    return below | merged
 
 
 def read_toml(path: Path) -> Document:
@@ -87,12 +133,18 @@ def parse_settings(settings: Iterable[str]) -> Document:
         path, equals, text = setting.partition("=")
         if not equals or not path.strip():
             raise ConfigError(f"--set {setting}: expected path=value, such as 'machine.memory=1 GiB'")
-        values[path.strip()] = _value(text.strip())
+        values[path.strip()] = plain_value(text.strip())
     return values
 
 
-def _value(text: str) -> object:
-    """Read a TOML value; what is none is text."""
+def plain_value(text: str) -> object:
+    """Read a TOML value; what is none is text.
+
+    Examples
+    --------
+    >>> plain_value("2"), plain_value("2 MiB")
+    (2, '2 MiB')
+    """
     try:
         table = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
@@ -101,19 +153,19 @@ def _value(text: str) -> object:
 
 
 def changed(
-    table: Document, values: Mapping[str, object], where: str, optional: Iterable[str] = ()
+    table: Document, values: Mapping[str, object], where: str, optional: Collection[str] = ()
 ) -> Document:
     """Copy a document with other values at some of its paths.
 
     Parameters
     ----------
     table : Document
-        Left as it is.
+        Left as it is; tables without a path in `values` are shared with it.
     values : mapping
         From dotted path to value.
     where : str
         Put before each path in messages.
-    optional : iterable of str
+    optional : collection of str
         Paths that its tables may lack.
 
     Raises
@@ -121,21 +173,32 @@ def changed(
     ConfigError
         If any other path is not in the document, with one line for each.
     """
-    known = [
-        *paths(table),
-        *(path for path in optional if isinstance(table.get(path.split(".")[0], {}), dict)),
-    ]
-    unknown = [suggest(f"{where}{path}", path, known) for path in values if path not in known]
+    unknown = [path for path in values if not _has(table, path.split("."), path in optional)]
     if unknown:
-        raise ConfigError("\n".join(unknown))
-    result = copy.deepcopy(table)
+        known = [*paths(table), *(path for path in optional if _has(table, path.split("."), True))]
+        raise ConfigError("\n".join(suggest(f"{where}{path}", path, known) for path in unknown))
+    result = table
     for path, value in values.items():
-        *tables, key = path.split(".")
-        inner = result
-        for name in tables:
-            inner = inner.setdefault(name, {})
-        inner[key] = value
+        result = _with(result, path.split("."), value)
     return result
+
+
+def _has(table: Document, keys: Sequence[str], may_lack: bool) -> bool:
+    """Tell whether there is a value at a path, or, where it may be missing, room for one."""
+    *tables, key = keys
+    inner: Any = table
+    for name in tables:
+        inner = inner.get(name, {} if may_lack else None)
+        if not isinstance(inner, dict):
+            return False
+    # A section as a whole is no value: its name is a mistake for one of its paths.
+    return may_lack or (key in inner and (inner is not table or not isinstance(inner[key], dict)))
+
+
+def _with(table: Document, keys: Sequence[str], value: object) -> Document:
+    """Copy the tables on the way to a value, and no others."""
+    key, *rest = keys
+    return table | {key: _with(table.get(key, {}), rest, value) if rest else value}
 
 
 def paths(table: Document, prefix: str = "") -> Iterator[str]:

@@ -7,11 +7,14 @@ from hypothesis import strategies as st
 from cowmodel.errors import ConfigError
 from cowmodel.units import (
     DURATIONS,
+    KINDS,
     SIZES,
     format_count,
     format_duration,
+    format_quantity,
     format_size,
     parse_duration,
+    parse_quantity,
     parse_rate,
     parse_size,
 )
@@ -136,3 +139,26 @@ def test_a_duration_is_written_in_the_largest_unit_that_it_fills(duration_ps: in
 
 def test_a_count_is_written_with_its_thousands_apart():
     assert format_count(1_234_567) == "1,234,567"
+
+
+@given(st.integers(1, 1 << 61), st.sampled_from(["size", "duration", "bandwidth"]))
+def test_a_whole_quantity_is_read_as_it_was_written(number: int, kind: str):
+    assert parse_quantity(format_quantity(number, kind)) == (number, kind)
+
+
+@given(st.just(0.0) | st.floats(1e-9, 1e15))
+def test_a_rate_is_read_as_it_was_written(per_second: float):
+    assert parse_quantity(format_quantity(per_second, "rate")) == (per_second, "rate")
+
+
+@pytest.mark.parametrize("unit", KINDS)
+def test_every_unit_tells_the_kind_of_its_quantity(unit: str):
+    number, kind = parse_quantity(f"1 {unit}") or (0, "none")
+
+    assert kind == KINDS[unit]
+    assert number >= 1
+
+
+@pytest.mark.parametrize("text", ["", "cow", "12", "zipf 0.99", "mthp 64 KiB", "1 Gib", "linux-6.18"])
+def test_other_text_is_no_quantity(text: str):
+    assert parse_quantity(text) is None
