@@ -99,7 +99,7 @@ def _in_lines(total: int) -> Callable[[], None]:
 def _write(out: Path, found: "Calibration", rounds: int) -> None:
     """Write both files; a failure leaves no half of one."""
     from cowmodel.cost.written import write_preset
-    from cowmodel.experiment.store import replacing
+    from cowmodel.experiment.replacing import replacing
     from cowmodel.live.calibrate import machine
 
     with replacing(out.with_suffix(".csv")) as table, replacing(out) as preset:

@@ -6,22 +6,21 @@ simulation failed, 2 a file, a command or a disk is wrong, 130 Ctrl-C.
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cowmodel.calibrate_cli import calibrate
-from cowmodel.errors import ConfigError, CowmodelError, SimulationError
+from cowmodel.campaign_cli import changes, clean, collect, results_folder, retry, show, status, sweep, typed
+from cowmodel.errors import ConfigError, CowmodelError
 from cowmodel.scenario_cli import scenario
 
 if TYPE_CHECKING:
     from cowmodel.experiment.bands import Bands
     from cowmodel.experiment.config import Configuration
     from cowmodel.experiment.run import Outcome
-    from cowmodel.experiment.store import PlannedRun
 
 SHELVES = ("pagings", "policies", "eras", "costs", "workloads", "engines")
 
@@ -56,22 +55,6 @@ def _fail(ctx: click.Context, message: str, code: int) -> None:
 @click.version_option(package_name="cowmodel")
 def cli() -> None:
     """Tell what fork() with copy-on-write costs a workload, by page size and copy policy."""
-
-
-changes = click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="PATH=VALUE",
-    help="Change a value of the configuration, such as policy.copy=eager; may be repeated.",
-)
-results_folder = click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of the results of all experiments.",
-)
 
 
 @cli.command
@@ -119,11 +102,13 @@ def _written(
     out: Path, configuration: "Configuration", draws: int, outcome: "Outcome", bands: "Bands"
 ) -> Path:
     """Write a run to a folder in `out`, and return it."""
-    from cowmodel.experiment.store import PlannedRun, write_run
+    from cowmodel.campaign.recipe import Recipe, run_of
+    from cowmodel.campaign.store import commit
 
-    planned = PlannedRun(out, configuration, 0, {}, draws)
-    write_run(planned, outcome, bands)
-    return planned.folder
+    recipe = Recipe(configuration.document, Path(), draws, tuple(outcome.tables), typed())
+    name = run_of(recipe.key(configuration), {}, 0).name
+    commit(out, name, recipe.packed(configuration, 0, outcome, bands, {}))
+    return out / name
 
 
 def _show(
@@ -151,90 +136,13 @@ def _show(
 
 @cli.command
 @click.argument("experiment")
-@changes
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=lambda: len(os.sched_getaffinity(0)),
-    show_default="cores",
-    help="Processes that make runs.",
-)
-@results_folder
-@click.pass_context
-def sweep(
-    ctx: click.Context, experiment: str, settings: tuple[str, ...], workers: int, results: Path
-) -> None:
-    """Make the runs of an experiment that are missing, and collect all as tables.
-
-    Example: cowmodel sweep fork-latency --workers 2
-    """
-    from cowmodel.experiment.collect import collect, plan
-    from cowmodel.experiment.sweep import find, read_experiment
-
-    asked = read_experiment(find(experiment), settings)
-    folder = results / asked.name
-    runs = plan(asked, folder)
-    missing = [one for one in runs if not one.finished()]
-    click.echo(f"{asked.name}: {len(runs)} runs, {len(runs) - len(missing)} finished before", err=True)
-    try:
-        failures = _perform(missing, workers)
-    except KeyboardInterrupt:
-        done = sum(one.finished() for one in runs)
-        _fail(
-            ctx,
-            f"interrupted: {done} of {len(runs)} runs are finished; the same command goes on",
-            130,
-        )
-    for path in collect(asked, runs, folder):
-        click.echo(path)
-    _show_headlines(folder / "runs.csv")
-    if failures:
-        raise SimulationError("\n".join([f"{len(failures)} of {len(runs)} runs failed:", *failures]))
-
-
-def _show_headlines(path: Path) -> None:
-    """Print the three numbers of each run, behind what is varied."""
-    import pandas as pd
-
-    from cowmodel.report.summary import headlines
-
-    if not (runs := pd.read_csv(path)).empty:
-        click.echo(headlines(runs))
-
-
-def _perform(missing: Sequence["PlannedRun"], workers: int) -> list[str]:
-    """Make runs, showing how far it is, and return a line for each that failed."""
-    from cowmodel.experiment.executors import run_all
-    from cowmodel.experiment.store import perform
-
-    with closing(run_all(perform, missing, min(workers, len(missing) or 1))) as ended:
-        return [f"  {one}: {error}" for one, error in _shown(ended, len(missing)) if error]
-
-
-def _shown(ended: Iterator[Any], total: int) -> Iterator[Any]:
-    """Pass on what comes, and show how much has come: a bar on a terminal, ten lines elsewhere."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    if console.is_terminal:
-        yield from track(ended, "runs", total, console=console)
-        return
-    for number, one in enumerate(ended, start=1):
-        if number * 10 // total > (number - 1) * 10 // total:
-            click.echo(f"{number} of {total} runs done", err=True)
-        yield one
-
-
-@cli.command
-@click.argument("experiment")
 @results_folder
 def figure(experiment: str, results: Path) -> None:
     """Draw the figure of an experiment from its tables on disk.
 
     Example: cowmodel figure fork-latency
     """
-    from cowmodel.experiment.sweep import find
+    from cowmodel.campaign.experiment import find
     from cowmodel.report.draw import draw
 
     folder = find(experiment)
@@ -267,7 +175,7 @@ def check(files: Sequence[Path]) -> None:
 
     Example: cowmodel check configs/*.toml experiments/* configs/traces/*.gz
     """
-    from cowmodel.experiment.recognise import describe
+    from cowmodel.campaign.recognise import describe
 
     wrong = []
     for file in files:
@@ -279,8 +187,8 @@ def check(files: Sequence[Path]) -> None:
         raise ConfigError("\n".join(wrong))
 
 
-cli.add_command(scenario)
-cli.add_command(calibrate)
+for command in (sweep, status, retry, collect, clean, show, scenario, calibrate):
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -92,7 +92,7 @@ def simulation(monkeypatch: pytest.MonkeyPatch) -> StubSimulation:
     """Put a stub in the place of the simulation, in this process."""
     stub = StubSimulation()
     # first where it was imported from elsewhere: what is imported later must not find the stub
-    monkeypatch.setattr("cowmodel.experiment.store.simulate", stub)
+    monkeypatch.setattr("cowmodel.campaign.recipe.simulate", stub)
     monkeypatch.setattr("cowmodel.experiment.run.simulate", stub)
     return stub
 

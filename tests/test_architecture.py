@@ -31,9 +31,11 @@ LAYERS = (
     ("workload",),
     ("catalog",),
     ("experiment",),
+    ("campaign",),
     ("report", "speed", "scenario on the model"),
     ("live",),
-    ("scenario_cli", "calibrate_cli"),
+    ("progress", "where_cli"),
+    ("scenario_cli", "calibrate_cli", "campaign_cli"),
     ("cli", "demo"),
     ("__main__",),
 )
@@ -173,9 +175,9 @@ def test_only_the_machine_knows_simpy_and_the_script_that_it_is_compared_with():
     [
         ("matplotlib", {"report"}),
         ("networkx", {"report"}),
-        ("scipy", {"cost", "report"}),
-        ("rich", {"cli"}),
-        ("pydantic", {"experiment", "workload"}),
+        ("scipy", {"campaign", "cost", "report"}),
+        ("rich", {"progress"}),
+        ("pydantic", {"campaign", "experiment", "workload"}),
     ],
 )
 def test_a_library_is_imported_where_it_belongs(library: str, parts: set[str]):

@@ -51,9 +51,9 @@ def find_bands(
 
     A draw with which the modelled machine cannot go on tells no times; the note counts it.
     """
-    costs, unknown = priced(configuration), configuration.machine.contiguity == "unknown"
     if not draws:
         return Bands("none: no draws asked for", {})
+    costs, unknown = priced(configuration), configuration.machine.contiguity == "unknown"
     if not costs.uncertain and not unknown:
         return Bands(f"none: no price that {costs.name} measured has an interval", {})
     drawn, failures = _drawn(configuration, replication, draws)

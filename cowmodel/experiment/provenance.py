@@ -12,8 +12,7 @@ from typing import Any
 PACKAGE = Path(__file__).parents[1]
 # What starts runs, collects or shows them cannot change one.
 NOT_THE_MODEL = (
-    *("report/*", "speed/*", "cli.py", "__main__.py"),
-    *(f"experiment/{name}.py" for name in ("collect", "executors", "grid", "recognise", "sweep")),
+    *("campaign/*", "campaign/*/*", "report/*", "speed/*", "*cli.py", "progress.py", "__main__.py"),
 )
 LIBRARIES = ("simpy", "networkx", "numpy", "scipy", "pandas", "pyarrow", "pydantic")
 

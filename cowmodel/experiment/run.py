@@ -3,7 +3,8 @@
 import math
 from collections import Counter
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cowmodel import catalog
@@ -93,7 +94,14 @@ def simulate(configuration: Configuration, replication: int, draw: int | None = 
 def priced(configuration: Configuration) -> CostModel:
     """Return the prices of `configuration`."""
     hardware = configuration.machine
-    return load_preset(hardware.costs).adapted(hardware.without, hardware.unbacked)
+    preset = _preset(hardware.costs, configuration.inputs["machine.costs"])
+    return preset.adapted(hardware.without, hardware.unbacked)
+
+
+@lru_cache(maxsize=64)
+def _preset(path: Path, digest: str) -> CostModel:
+    """Read a preset, once for each content: that takes as long as a short run."""
+    return load_preset(path)
 
 
 def contiguity(configuration: Configuration, draw: int | None = None) -> float:

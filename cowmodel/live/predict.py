@@ -11,6 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
+from cowmodel.campaign.experiment import read_file
 from cowmodel.cost.fit import Measured
 from cowmodel.cost.model import CostModel
 from cowmodel.cost.preset import load_preset
@@ -18,8 +19,7 @@ from cowmodel.cost.written import write_preset
 from cowmodel.errors import SimulationError
 from cowmodel.experiment.document import readable_json
 from cowmodel.experiment.provenance import commit, source, version
-from cowmodel.experiment.store import replacing
-from cowmodel.experiment.sweep import read_file
+from cowmodel.experiment.replacing import replacing
 from cowmodel.live.benchmarks import benchmarks
 from cowmodel.live.calibrate import Played, calibrated, machine, played
 from cowmodel.live.prediction import Predicted, predictions

@@ -9,8 +9,9 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from cowmodel.campaign.experiment import read_file
+from cowmodel.campaign.file import Measurement
 from cowmodel.errors import ConfigError
-from cowmodel.experiment.sweep import Measurement, read_file
 from cowmodel.report.style import STYLE, save
 
 
@@ -50,7 +51,8 @@ def _tables(folder: Path, results: Path) -> dict[str, pd.DataFrame]:
     if isinstance(file := read_file(folder), Measurement):
         return {name: _table(results / f"{name}.csv", file.command) for name in file.tables}
     made_by = f"cowmodel sweep {results.name}"
-    return {name: _table(results / f"{name}.csv", made_by) for name in ("runs", *file.tables)}
+    files = {"runs": "summary.csv"} | {name: f"{name}.csv" for name in ("statistics", *file.tables)}
+    return {name: _table(results / path, made_by) for name, path in files.items()}
 
 
 def _table(path: Path, made_by: str) -> pd.DataFrame:

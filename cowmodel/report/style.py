@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from cowmodel import catalog
 from cowmodel.experiment.document import columns_of_band
-from cowmodel.experiment.store import replacing
+from cowmodel.experiment.replacing import replacing
 
 ONE_COLUMN_IN = 3.35
 TWO_COLUMNS_IN = 7.0

@@ -46,7 +46,7 @@ def headlines(runs: "pd.DataFrame") -> str:
     Parameters
     ----------
     runs : DataFrame
-        As ``runs.csv`` holds it: varied paths up to `replication`, then the summary.
+        As ``summary.csv`` holds it: varied paths up to `replication`, then the metrics.
     """
     paths = [str(name) for name in runs.loc[:, :"replication"]]
     varied = {name: name.rpartition(".")[2] for name in paths if runs[name].nunique() > 1}
@@ -55,7 +55,7 @@ def headlines(runs: "pd.DataFrame") -> str:
         shown[label] = [
             readable(name, value, band) for value, band in zip(runs[name], _bands(runs, name), strict=True)
         ][:_MOST_ROWS]
-    more = f"\n... and {len(runs) - _MOST_ROWS} more in runs.csv" if len(runs) > _MOST_ROWS else ""
+    more = f"\n... and {len(runs) - _MOST_ROWS} more in summary.csv" if len(runs) > _MOST_ROWS else ""
     return shown.to_string(index=False) + more
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
+from cowmodel.campaign.experiment import read_file
 from cowmodel.errors import SimulationError
 from cowmodel.experiment.document import readable_json
 from cowmodel.experiment.provenance import commit, source, version
-from cowmodel.experiment.store import replacing
-from cowmodel.experiment.sweep import read_file
+from cowmodel.experiment.replacing import replacing
 from cowmodel.speed.measures import FULL, GUARDS, USUAL, scaling
 from cowmodel.speed.rounds import Result, best_of, contestant_rows, measure_row, measured, write_csv
 

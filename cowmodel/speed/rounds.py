@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from cowmodel.experiment.store import replacing
+from cowmodel.experiment.replacing import replacing
 from cowmodel.speed.running_kernel import CannotMeasure
 
 Contestant = Callable[[], float]

@@ -1,6 +1,7 @@
 """``cowmodel sweep`` and ``cowmodel figure``: what is missing is made, what is there is kept."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
@@ -30,7 +32,7 @@ def figure() -> Result:
 def test_a_sweep_ends_with_what_is_varied_and_the_three_numbers_of_each_run(
     house: Path, simulation: Any
 ) -> None:
-    header, first, *others = sweep().stdout.splitlines()[3:]
+    header, first, *others = sweep().stdout.splitlines()[5:]
     assert header.split() == ["copy", "memory", "replication", "fork", "time", "copies", "peak", "memory"]
     assert first.split() == ["cow", "64", "MiB", "0", "100", "ns", "10", "4", "KiB"]
     assert len(others) == 7
@@ -40,10 +42,9 @@ def test_a_sweep_makes_every_run_and_names_the_tables(house: Path, simulation: A
     result = sweep()
     assert result.exit_code == 0
     assert simulation.calls == 8
-    assert result.stdout.splitlines()[:3] == [
-        "results/flips/runs.csv",
-        "results/flips/samples.csv",
-        "results/flips/provenance.json",
+    assert result.stdout.splitlines()[:5] == [
+        f"results/flips/{name}"
+        for name in ("summary.csv", "summary.parquet", "statistics.csv", "samples.csv", "provenance.json")
     ]
 
 
@@ -51,7 +52,7 @@ def test_a_second_sweep_makes_no_run_again(house: Path, simulation: Any) -> None
     sweep()
     result = sweep()
     assert simulation.calls == 8
-    assert result.stderr == "flips: 8 runs, 8 finished before\n"
+    assert result.stderr.splitlines()[0] == "flips: 8 runs, 8 finished before"
 
 
 def test_another_replication_makes_only_its_own_runs(house: Path, simulation: Any, edit: Edit) -> None:
@@ -71,8 +72,9 @@ def test_a_failed_run_is_told_with_its_point_and_the_rest_goes_on(
     assert "4 of 8 runs failed:" in result.stderr
     assert (
         "  workload.children=3, policy.copy=cow, machine.memory=1536 KiB, replication=0: no frame is free"
+        " (simulation)"
     ) in result.stderr
-    assert len((RESULTS / "runs.csv").read_text().splitlines()) == 5
+    assert len((RESULTS / "summary.csv").read_text().splitlines()) == 5
 
 
 def test_a_mistake_at_a_point_stops_the_sweep_before_the_first_run(
@@ -93,14 +95,14 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
             raise KeyboardInterrupt
         return simulation(configuration, replication)
 
-    monkeypatch.setattr("cowmodel.experiment.store.simulate", interrupted_at_the_third)
+    monkeypatch.setattr("cowmodel.campaign.recipe.simulate", interrupted_at_the_third)
     result = sweep()
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == (
         "interrupted: 2 of 8 runs are finished; the same command goes on"
     )
     assert len(list((RESULTS / "runs").iterdir())) == 2
-    assert not (RESULTS / "runs.csv").exists()
+    assert not (RESULTS / "summary.csv").exists()
 
 
 def test_ctrl_c_at_a_terminal_ends_workers_and_leaves_whole_runs_only(house: Path, edit: Edit) -> None:
@@ -121,7 +123,7 @@ def test_ctrl_c_at_a_terminal_ends_workers_and_leaves_whole_runs_only(house: Pat
 def test_one_and_two_workers_give_equal_tables(house: Path) -> None:
     sweep("--results", "one")
     CliRunner().invoke(cli, ["sweep", "flips", "--workers", "2", "--results", "two"])
-    for name in ("runs.csv", "samples.csv", "provenance.json"):
+    for name in ("summary.csv", "summary.parquet", "statistics.csv", "samples.csv", "provenance.json"):
         assert Path("one/flips", name).read_bytes() == Path("two/flips", name).read_bytes()
 
 
@@ -137,7 +139,7 @@ def test_a_figure_is_drawn_from_the_tables(house: Path, simulation: Any) -> None
 def test_a_figure_before_the_sweep_says_what_to_run(house: Path) -> None:
     result = figure()
     assert result.exit_code == 2
-    assert result.stderr == ("results/flips/runs.csv: not there yet; run `cowmodel sweep flips` first\n")
+    assert result.stderr == ("results/flips/summary.csv: not there yet; run `cowmodel sweep flips` first\n")
 
 
 def test_an_experiment_without_figure_code_is_named(house: Path, simulation: Any) -> None:
@@ -170,3 +172,90 @@ def test_figure_code_that_returns_no_figure_is_told(house: Path, simulation: Any
     result = figure()
     assert result.exit_code == 2
     assert "expected draw to return a matplotlib Figure, got None" in result.stderr
+
+
+def command(*words: str) -> Result:
+    return CliRunner().invoke(cli, words)
+
+
+def test_a_run_that_failed_is_not_made_again_until_retry(house: Path, simulation: Any, edit: Edit) -> None:
+    edit(EXPERIMENT, '["64 MiB", ', '["1536 KiB", ')
+    sweep()
+    again = sweep()
+    assert simulation.calls == 8
+    assert "flips: 8 runs, 4 finished before, 4 failed before (`cowmodel retry flips`)" in again.stderr
+    result = command("retry", "flips", "--workers", "1")
+    assert simulation.calls == 12
+    assert "4 of 8 runs failed:" in result.stderr
+
+
+def test_status_tells_what_is_finished_failed_and_missing(house: Path, simulation: Any, edit: Edit) -> None:
+    edit(EXPERIMENT, '["64 MiB", ', '["1536 KiB", ')
+    assert command("status", "flips").stdout == "8 runs wanted: 0 finished, 0 failed, 8 missing\n"
+    sweep()
+    edit(EXPERIMENT, "replications = 2", "replications = 3")
+    lines = command("status", "flips").stdout.splitlines()
+    assert lines[0] == "12 runs wanted: 4 finished, 4 failed, 4 missing"
+    assert lines[1].startswith("  failed (simulation): 4, such as workload.children=3, policy.copy=cow")
+    assert lines[1].endswith("no frame is free")
+
+
+def test_only_makes_the_points_that_meet_a_condition(house: Path, simulation: Any) -> None:
+    result = sweep("--only", "machine.memory <= 64 MiB and policy.copy == 'cow'")
+    assert result.stderr.splitlines()[0] == "flips: 2 runs, 0 finished before"
+    assert simulation.calls == 2
+    assert "no point meets it" in sweep("--only", "machine.cores > 100").stderr
+
+
+def test_a_dry_run_tells_how_many_and_makes_none_to_keep(house: Path) -> None:
+    result = sweep("--dry-run")
+    first, second = result.stdout.splitlines()
+    assert first == "8 runs, of which 8 are missing"
+    assert re.fullmatch(r"about .* of processor time in all, and .* a worker, by 3 pilot runs", second)
+    assert not RESULTS.exists()
+
+
+def test_collect_writes_the_tables_of_what_is_finished(house: Path, simulation: Any) -> None:
+    sweep()
+    (RESULTS / "summary.csv").unlink()
+    assert command("collect", "flips").exit_code == 0
+    assert (RESULTS / "summary.csv").exists()
+
+
+def test_clean_removes_what_is_not_wanted_any_more_when_told_so(
+    house: Path, simulation: Any, edit: Edit
+) -> None:
+    sweep()
+    edit(EXPERIMENT, "replications = 2", "replications = 1")
+    assert command("clean", "flips").stdout.count("would remove") == 4
+    assert len(list((RESULTS / "runs").iterdir())) == 8
+    assert command("clean", "flips", "--yes").stdout.count("removed") == 4
+    assert len(list((RESULTS / "runs").iterdir())) == 4
+
+
+def test_show_gives_a_configuration_and_what_changes_it(house: Path) -> None:
+    lines = command("show", "configs/tree.toml", "--set", "policy.copy=eager").stdout.splitlines()
+    assert "machine.memory = '64 MiB'" in lines
+    assert lines[-2:] == ["# changed", "policy.copy = 'eager'  # was 'cow-flip'"]
+    points = command("show", "flips").stdout.splitlines()
+    assert points[0] == "# What does the flip save?"
+    assert points[-1] == "workload.children = 3, policy.copy = cow-flip, machine.memory = 128 MiB"
+
+
+def test_replications_go_on_until_the_mean_is_known_well_enough(
+    house: Path, simulation: Any, edit: Edit
+) -> None:
+    rule = '{ of = "copies.total", within = 0.2, at_least = 3, at_most = 20 }'
+    edit(EXPERIMENT, "replications = 2", f"replications = {rule}")
+    sweep()
+    table = pd.read_csv(RESULTS / "statistics.csv")
+    known = table[table["metric"] == "copies.total"].iloc[0]
+    # 10, 11, 12 ...: the half width is 0.2 of the mean with four values, 0.23 with three
+    assert (known["n"], known["mean"]) == (4, 11.5)
+    assert simulation.calls == 4 * 4
+
+
+def test_a_scheduler_and_another_executor_do_not_go_together(house: Path) -> None:
+    result = sweep("--executor", "serial", "--scheduler", "tcp://127.0.0.1:1")
+    assert result.exit_code == 2
+    assert "--executor serial: expected dask with a scheduler" in result.stderr

@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from cowmodel.campaign.experiment import read_file
 from cowmodel.cost.model import CostModel
 from cowmodel.cost.preset import load_preset
 from cowmodel.cost.price import NORMAL_95, Price
 from cowmodel.errors import ConfigError, OutOfMemory
 from cowmodel.experiment import bands as bands_module
 from cowmodel.experiment.bands import Bands, bands_of, find_bands
-from cowmodel.experiment.collect import collect, plan
 from cowmodel.experiment.config import Configuration, load
 from cowmodel.experiment.run import MIDDLE_CONTIGUITY, contiguity, simulate
-from cowmodel.experiment.store import perform
-from cowmodel.experiment.sweep import read_experiment, read_file
 from cowmodel.kernel.work import Work
+from tests.campaign.sweeping import swept as sweep_to
 
 Edit = Callable[[Path, str, str], None]
 EXPERIMENT = Path("experiments/flips/experiment.toml")
@@ -187,13 +187,11 @@ def swept(house: Path, edit: Edit) -> Callable[[int], str]:
 
     def table(draws: int) -> str:
         edit(EXPERIMENT, "replications = 2", f"replications = 2\ndraws = {draws}")
-        experiment, results = read_experiment(EXPERIMENT.parent), Path(f"results/{draws}")
-        runs = plan(experiment, results)
-        for run in runs:
-            perform(run)
-        collect(experiment, runs, results)
+        results = Path(f"results/{draws}")
+        sweep_to(results)
         edit(EXPERIMENT, f"\ndraws = {draws}", "")
-        return (results / "runs.csv").read_text()
+        table = pd.read_csv(results / "summary.csv", dtype=str).drop(columns="run")
+        return table.to_csv(index=False)
 
     return table
 

@@ -7,7 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cowmodel.experiment.sweep import Measurement, read_experiment, read_file
+from cowmodel.campaign.experiment import read_experiment, read_file
+from cowmodel.campaign.file import Measurement
+from cowmodel.campaign.plan import Plan
+from cowmodel.campaign.store import Store
 from cowmodel.report.draw import draw
 
 ROOT = Path(__file__).parents[2]
@@ -36,9 +39,9 @@ def test_every_figure_is_drawn_from_its_committed_tables_byte_for_byte(folder: P
 def test_the_committed_table_has_a_row_for_each_run_of_the_experiment(folder: Path):
     experiment = read_experiment(folder)
 
-    runs = pd.read_csv(ROOT / "results" / folder.name / "runs.csv")
+    runs = pd.read_csv(ROOT / "results" / folder.name / "summary.csv")
 
-    assert len(runs) == len(experiment.points) * experiment.file.replications
+    assert len(runs) == len(list(Plan(experiment, Store(ROOT / "results" / folder.name)).runs()))
     assert (runs["accounting.most_unaccounted_bytes"] < 1).all()
     assert (runs["accounting.most_uncounted_sharers"] == 0).all()
     assert (runs["accounting.left_bytes"] == 0).all()

@@ -1,0 +1,1 @@
+"""Campaigns: many runs of one experiment, kept, gone on with, and summed up."""
