@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from cowmodel.campaign.plan import Plan
     from cowmodel.campaign.store import Failure, Store
 
+_MOST_FAILURES = 20
+
 changes = click.option(
     "--set",
     "settings",
@@ -57,7 +59,7 @@ def sweep(
 
     Example: cowmodel sweep fork-latency --workers 2
     """
-    plan, store = _opened(experiment, settings, only, results)
+    plan, store = opened(experiment, settings, only, results)
     if dry_run:
         return _estimate(plan, store, Where(**where))
     with store.alone(plan.experiment.name):
@@ -76,7 +78,7 @@ def retry(experiment: str, settings: tuple[str, ...], only: str, results: Path, 
 
     Example: cowmodel retry fork-latency
     """
-    plan, store = _opened(experiment, settings, only, results)
+    plan, store = opened(experiment, settings, only, results)
     with store.alone(plan.experiment.name):
         store.forget(set(store.failures()) & {run.name for _, run in plan.runs()})
         _sweep(plan, store, Where(**where))
@@ -93,7 +95,7 @@ def status(experiment: str, settings: tuple[str, ...], results: Path) -> None:
     """
     from cowmodel.campaign.census import census, told
 
-    plan, store = _opened(experiment, settings, "", results)
+    plan, store = opened(experiment, settings, "", results)
     for line in told(census(plan, store)):
         click.echo(line)
 
@@ -107,7 +109,7 @@ def collect(experiment: str, settings: tuple[str, ...], results: Path) -> None:
 
     Example: cowmodel collect fork-latency
     """
-    plan, store = _opened(experiment, settings, "", results)
+    plan, store = opened(experiment, settings, "", results)
     with store.alone(plan.experiment.name):
         _collected(plan, store)
 
@@ -124,7 +126,7 @@ def clean(experiment: str, settings: tuple[str, ...], results: Path, yes: bool) 
     """
     from cowmodel.campaign.census import census
 
-    plan, store = _opened(experiment, settings, "", results)
+    plan, store = opened(experiment, settings, "", results)
     with store.alone(plan.experiment.name):
         unwanted = [name for names in census(plan, store).others.values() for name in names]
         failed = sorted(store.failures())
@@ -153,7 +155,7 @@ def typed() -> str:
     return shlex.join(["cowmodel", *sys.argv[1:]])
 
 
-def _opened(experiment: str, settings: tuple[str, ...], only: str, results: Path) -> "tuple[Plan, Store]":
+def opened(experiment: str, settings: tuple[str, ...], only: str, results: Path) -> "tuple[Plan, Store]":
     """Read an experiment, and open its results."""
     from cowmodel.campaign.experiment import find, read_experiment
     from cowmodel.campaign.plan import Plan
@@ -166,31 +168,46 @@ def _opened(experiment: str, settings: tuple[str, ...], only: str, results: Path
 
 
 def _sweep(plan: "Plan", store: "Store", where: Where) -> None:
-    """Make what is missing, collect, and show what came of it."""
+    """Make what is missing, collect, show what came of it, and say at the end what failed."""
+    failures = completed(plan, store, where)
+    _collected(plan, store)
+    if failures:
+        raise SimulationError(told(failures, plan, store))
+
+
+def completed(plan: "Plan", store: "Store", where: Where) -> "list[tuple[str, Failure]]":
+    """Make what is missing, showing how far it is, and return what failed.
+
+    Raises
+    ------
+    ConfigError
+        If a run cannot be written.
+    """
     from cowmodel.campaign.census import census
 
     name, before = plan.experiment.name, census(plan, store)
     failed_before = f", {len(before.failed)} failed before (`cowmodel retry {name}`)" if before.failed else ""
     click.echo(f"{name}: {before.wanted} runs, {before.finished} finished before{failed_before}", err=True)
     try:
-        failures = _made(plan, store, where, before.missing)
+        return _made(plan, store, where, before.missing)
     except KeyboardInterrupt:
         now = census(plan, store)
-        click.echo(
-            f"interrupted: {now.finished} of {now.wanted} runs are finished; the same command goes on",
-            err=True,
-        )
+        done = f"{now.finished} of {now.wanted} runs are finished"
+        click.echo(f"interrupted: {done}; the same command goes on", err=True)
         raise click.exceptions.Exit(130) from None
     except OSError as error:
         raise ConfigError(
             f"{error.filename}: {error.strerror}; what is finished is kept: the same command goes on"
         ) from error
-    _collected(plan, store)
-    if failures:
-        lines = [f"  {run}: {failure.message} ({failure.kind})" for run, failure in failures[:20]]
-        more = [f"  ... and {len(failures) - 20} more in {store.failed}"] if len(failures) > 20 else []
-        total = census(plan, store).wanted
-        raise SimulationError("\n".join([f"{len(failures)} of {total} runs failed:", *lines, *more]))
+
+
+def told(failures: "list[tuple[str, Failure]]", plan: "Plan", store: "Store") -> str:
+    """Say what failed, a line a run."""
+    total = sum(1 for _ in plan.runs())
+    lines = [f"  {run}: {failure.message} ({failure.kind})" for run, failure in failures[:_MOST_FAILURES]]
+    if len(failures) > _MOST_FAILURES:
+        lines.append(f"  ... and {len(failures) - _MOST_FAILURES} more in {store.failed}")
+    return "\n".join([f"{len(failures)} of {total} runs failed:", *lines])
 
 
 def _made(plan: "Plan", store: "Store", where: Where, missing: int) -> list[tuple[str, "Failure"]]:

@@ -15,6 +15,7 @@ import click
 from cowmodel.calibrate_cli import calibrate
 from cowmodel.campaign_cli import changes, clean, collect, results_folder, retry, show, status, sweep, typed
 from cowmodel.errors import ConfigError, CowmodelError
+from cowmodel.reproduce_cli import bundle, compare, reproduce
 from cowmodel.scenario_cli import scenario
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def check(files: Sequence[Path]) -> None:
         raise ConfigError("\n".join(wrong))
 
 
-for command in (sweep, status, retry, collect, clean, show, scenario, calibrate):
+for command in (sweep, status, retry, collect, clean, show, reproduce, bundle, compare, scenario, calibrate):
     cli.add_command(command)
 
 

@@ -36,6 +36,7 @@ LAYERS = (
     ("live",),
     ("progress", "where_cli"),
     ("scenario_cli", "calibrate_cli", "campaign_cli"),
+    ("reproduce_cli",),
     ("cli", "demo"),
     ("__main__",),
 )

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from cowmodel.campaign.claims import Claim
 from cowmodel.campaign.design import Sweep
 from cowmodel.campaign.limits import Limits
 from cowmodel.workload.parameters import (
@@ -38,6 +39,7 @@ class Question(Parameters):
     question: str = Field(description="what the experiment answers")
     expectation: str = Field(description="what should come out, written before the first run")
     outcome: str = Field(default="", description="where the runs disagreed with that, and why")
+    claim: tuple[Claim, ...] = Field((), description="what came out, in tables [[claim]]")
 
 
 class Measurement(Question):

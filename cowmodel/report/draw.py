@@ -2,13 +2,16 @@
 
 import importlib.util
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
+from cowmodel.campaign.claims import Checked, Tables, check
 from cowmodel.campaign.experiment import read_file
 from cowmodel.campaign.file import Measurement
 from cowmodel.errors import ConfigError
@@ -40,13 +43,33 @@ def draw(folder: Path, results: Path) -> list[Path]:
     code = folder / "figure.py"
     if not code.is_file():
         raise ConfigError(f"{code}: no such file; expected draw(tables) -> matplotlib Figure in it")
-    tables = _tables(folder, results)
+    tables = read_tables(folder, results)
     mpl.use("Agg")
     with mpl.rc_context(STYLE):
         return save(_drawn(code, tables), results, "figure")
 
 
-def _tables(folder: Path, results: Path) -> dict[str, pd.DataFrame]:
+def check_claims(folder: Path, results: Path) -> list[Checked]:
+    """Check what an experiment claims against its tables on disk.
+
+    Raises
+    ------
+    ConfigError
+        If a table is missing, or a claim is about nothing that there is.
+    """
+    claims = read_file(folder).claim
+    tables = read_tables(folder, results) if claims else {}
+
+    def function(name: str) -> Callable[[Tables], float]:
+        code = folder / "figure.py"
+        if not callable(found := getattr(_loaded(code), name, None)):
+            raise ConfigError(f"{code}: expected a function {name}(tables) for a claim, got none")
+        return lambda tables: _called(code, found, tables)
+
+    return [check(claim, tables, function) for claim in claims]
+
+
+def read_tables(folder: Path, results: Path) -> dict[str, pd.DataFrame]:
     """Read the tables of an experiment."""
     if isinstance(file := read_file(folder), Measurement):
         return {name: _table(results / f"{name}.csv", file.command) for name in file.tables}
@@ -65,18 +88,23 @@ def _table(path: Path, made_by: str) -> pd.DataFrame:
         raise ConfigError(f"{path}: expected a table of `{made_by}`: {error}") from error
 
 
-def _drawn(code: Path, tables: dict[str, pd.DataFrame]) -> Figure:
-    """Run the experiment's own code; what goes wrong in it is told with its line."""
+def _drawn(code: Path, tables: Tables) -> Figure:
+    """Draw by the experiment's own code."""
+    figure = _called(code, lambda tables: _loaded(code).draw(tables), tables)
+    if not isinstance(figure, Figure):
+        raise ConfigError(f"{code}: expected draw to return a matplotlib Figure, got {figure!r}")
+    return figure
+
+
+def _called(code: Path, function: Callable[[Tables], Any], tables: Tables) -> Any:
+    """Call the experiment's own code; what goes wrong in it is told with its line."""
     try:
-        figure = _loaded(code).draw(tables)
+        return function(tables)
     except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [str(at.lineno) for at in frames if at.filename == str(code.absolute())]
         place = ":".join([str(code), *lines[-1:]])
         raise ConfigError(f"{place}: {type(error).__name__}: {error}") from error
-    if not isinstance(figure, Figure):
-        raise ConfigError(f"{code}: expected draw to return a matplotlib Figure, got {figure!r}")
-    return figure
 
 
 def _loaded(code: Path) -> ModuleType:
