@@ -37,6 +37,10 @@ def size_at_a_time(work: Work, field: str) -> float:
     return float(getattr(work, field))
 
 
+def _times(draws: Sequence[Sequence[float]], factor: float) -> Sequence[Sequence[float]]:
+    return draws if factor == 1 else [[value * factor for value in draw] for draw in draws]
+
+
 class CostModel:
     """Turns work into time.
 
@@ -96,20 +100,36 @@ class CostModel:
         measured = [price.interval_ps for price in self.prices.values() if not price.assumed]
         return bool(self.draws) or self.drift > 0 or any(measured)
 
-    def adapted(self, without: Iterable[str] = (), unbacked: float = 0.0) -> "CostModel":
-        """Return the model with some terms switched off, and a share of memory that the host does not back.
+    def adapted(
+        self,
+        without: Iterable[str] = (),
+        unbacked: float = 0.0,
+        factors: Mapping[str, float] | None = None,
+    ) -> "CostModel":
+        """Return the model with some terms switched off, some dearer, and memory that the host does not back.
+
+        Parameters
+        ----------
+        without : iterable of str
+            Fields of work that are free.
+        unbacked : float
+            Share of new memory that no host backs yet.
+        factors : mapping of str to float
+            By field of work, what its price is multiplied with.
 
         Raises
         ------
         ConfigError
             If one is not a field of work.
         """
-        off = set(without)
-        for field in off - self.prices.keys():
+        off, dearer = set(without), factors or {}
+        for field in (off | dearer.keys()) - self.prices.keys():
             raise ConfigError(suggest("term", field, list(self.prices)))
         free = {field: Price(0.0, f"{LACKING}: switched off") for field in off}
-        draws = {field: values for field, values in self.draws.items() if field not in off}
-        return CostModel(self.name, self.machine, self.prices | free, draws, unbacked, self.drift)
+        scaled = {field: self.prices[field].scaled(factor) for field, factor in dearer.items()}
+        draws = {field: _times(values, dearer.get(field, 1.0)) for field, values in self.draws.items()}
+        kept = {field: values for field, values in draws.items() if field not in off}
+        return CostModel(self.name, self.machine, self.prices | scaled | free, kept, unbacked, self.drift)
 
     def drawn(self, number: int) -> "CostModel":
         """Return the model with prices as they may be as well.

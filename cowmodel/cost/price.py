@@ -67,8 +67,10 @@ class Price(NamedTuple):
         return self._replace(value_ps=values_ps[0], points=points)
 
     def scaled(self, factor: float) -> "Price":
-        """Return a price that is higher or lower as a whole."""
-        return self.moved_to([value * factor for _, value in self.points or ((0, self.value_ps),)])
+        """Return a price that is higher or lower as a whole, and so is where it may be."""
+        ends = self.interval_ps and (self.interval_ps[0] * factor, self.interval_ps[1] * factor)
+        moved = self.moved_to([value * factor for _, value in self.points or ((0, self.value_ps),)])
+        return moved._replace(interval_ps=ends)
 
     def at_deviation(self, deviations: float) -> "Price":
         """Return the price that lies so many deviations from its value, as its interval says.

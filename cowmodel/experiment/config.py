@@ -2,7 +2,8 @@
 
 ===============  ======================================================================
 ``[machine]``    paging, memory, cores, quantum, costs, engine; where not as usual: tlb, cache, the state of
-                 memory (contiguity, unbacked), terms of the costs to do without, and what cores wait for:
+                 memory (contiguity, unbacked), terms of the costs to do without or to
+                 multiply (factors), and what cores wait for:
                  page_table_locks, mmap_locks, bandwidth
 ``[policy]``     copy
 ``[workload]``   name, and what the workload of that name asks for
@@ -28,6 +29,7 @@ from cowmodel.experiment.names import Listed, Preset, Term
 from cowmodel.experiment.validation import located, validated
 from cowmodel.kernel.commitment import Overcommit
 from cowmodel.kernel.state import CACHE_BYTES, check_memory
+from cowmodel.kernel.work import Work
 from cowmodel.workload.parameters import (
     Bandwidth,
     Contiguity,
@@ -41,6 +43,7 @@ from cowmodel.workload.parameters import (
 )
 from cowmodel.workload.workload import Workload
 
+Factor = Annotated[float, Field(ge=0), Expected("a number of at least 0")]
 Cores = Annotated[int, Field(ge=1, le=4096), Expected("a whole number from 1 to 4096")]
 
 
@@ -68,6 +71,9 @@ class MachineTable(Parameters):
     unbacked: Fraction = Field(0.0, description="share of new memory that no host backs yet, on a guest")
     without: list[Annotated[str, Term("a price of a preset")]] = Field(
         [], description="terms of the prices that are switched off"
+    )
+    factors: dict[Annotated[str, Term("a price of a preset")], Factor] = Field(
+        {}, description="by term of the prices, what it is multiplied with"
     )
 
 
@@ -139,11 +145,14 @@ SECTIONS: dict[str, type[Parameters]] = {
     "run": RunTable,
 }
 TABLES = ("machine", "kernel", "policy", "workload", "run")
-OPTIONAL = tuple(
-    f"{section}.{key}"
-    for section, model in SECTIONS.items()
-    for key, field in model.model_fields.items()
-    if not field.is_required()
+OPTIONAL = (
+    *(
+        f"{section}.{key}"
+        for section, model in SECTIONS.items()
+        for key, field in model.model_fields.items()
+        if not field.is_required()
+    ),
+    *(f"machine.factors.{term}" for term in Work._fields),
 )
 """Paths that a document may lack and a setting may add."""
 

@@ -95,7 +95,7 @@ def priced(configuration: Configuration) -> CostModel:
     """Return the prices of `configuration`."""
     hardware = configuration.machine
     preset = _preset(hardware.costs, configuration.inputs["machine.costs"])
-    return preset.adapted(hardware.without, hardware.unbacked)
+    return preset.adapted(hardware.without, hardware.unbacked, hardware.factors)
 
 
 @lru_cache(maxsize=64)

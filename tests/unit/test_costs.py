@@ -225,6 +225,27 @@ def test_a_model_that_was_drawn_keeps_its_share_of_unbacked_memory():
 
 
 # ---------------------------------------------------------------- adapted
+def test_a_factor_moves_a_price_and_where_it_may_be():
+    costs = priced(forks=Price(100, "x", interval_ps=(80, 130)))
+
+    dearer = costs.adapted(factors={"forks": 2.0})
+
+    assert dearer.prices["forks"] == Price(200, "x", interval_ps=(160, 260))
+    assert dearer.cost_ps(Work(forks=1)) - costs.cost_ps(Work(forks=1)) == 100
+    assert all(dearer.prices[field] == costs.prices[field] for field in Work._fields if field != "forks")
+
+
+def test_a_factor_of_a_curve_moves_all_its_points():
+    costs = priced(pte_entries=Price(10, "x", ((1, 10), (100, 30))))
+
+    assert costs.adapted(factors={"pte_entries": 3.0}).prices["pte_entries"].points == ((1, 30), (100, 90))
+
+
+def test_a_factor_of_a_term_that_there_is_not_is_refused():
+    with pytest.raises(ConfigError, match="no 'flip' among .*; did you mean 'flips'"):
+        priced().adapted(factors={"flip": 2.0})
+
+
 def test_a_term_that_is_switched_off_is_free_and_counts_as_lacking():
     costs = priced({"flips": [[1.0], [2.0]]}, traps=Price(5, "x"), flips=Price(1, "x"))
 
