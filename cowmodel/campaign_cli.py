@@ -248,7 +248,7 @@ def _warnings(plan: "Plan") -> Iterator[str]:
     from cowmodel.campaign.statistics import FEW
 
     n = plan.experiment.file.replications
-    if isinstance(n, int) and 1 < n < FEW:
+    if 1 < n < FEW:
         yield (f"warning: {n} replications tell little of how results vary; an interval takes at least {FEW}")
 
 

@@ -5,6 +5,7 @@
     results/NAME/summary.parquet     a row a run: what is varied, replication, run, metrics, ends of bands
     results/NAME/summary.csv         the same, to be read and compared as text
     results/NAME/statistics.csv      a row a point and metric of the experiment, with intervals
+    results/NAME/sensitivity.csv     how much each parameter moves each metric, where that is asked
     results/NAME/TABLE.csv           the rows of that table of all runs, behind what is varied
     results/NAME/provenance.json     what made them, and the commands to make them again
 
@@ -66,6 +67,10 @@ def collect(plan: Plan, store: Store) -> list[Path]:
         varied = [*experiment.points[0].columns]
         found = statistics(summary, varied, experiment.file.metrics, experiment.file.quantiles)
         written.append(_write_frame(store.folder / "statistics.csv", found))
+    if asked := experiment.file.sensitivity:
+        influence = asked.table(experiment.recipe, summary.to_pandas())
+        if influence is not None:
+            written.append(_write_frame(store.folder / "sensitivity.csv", influence))
     for name in experiment.file.tables:
         written.append(_write_frame(store.folder / f"{name}.csv", _stacked(finished, store, name)))
     with replacing(store.folder / "provenance.json") as file:

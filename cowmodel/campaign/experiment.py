@@ -149,7 +149,7 @@ def read_experiment(folder: Path, settings: Iterable[str] = (), command: str = "
 def _with_points(experiment: Experiment, folder: Path) -> Experiment:
     """Check the configuration of every point, and collect what is wrong at any."""
     where, recipe = str(folder / FILE), experiment.recipe
-    steps = list(combinations(experiment.file.sweep, where, recipe.base))
+    steps = list(_steps(experiment.file, where, recipe.base))
     varied = list(dict.fromkeys(path for _, values in steps for path in values))
     _check_settings(experiment.settings, varied, where)
     points: dict[str, Point] = {}
@@ -170,6 +170,13 @@ def _with_points(experiment: Experiment, folder: Path) -> Experiment:
     if wrong:
         raise ConfigError("\n".join(wrong))
     return replace(experiment, points=tuple(points.values()), inputs=inputs)
+
+
+def _steps(file: ExperimentFile, where: str, base: Document) -> Iterator[tuple[str, Document]]:
+    """Go through what each point changes."""
+    if file.sensitivity:
+        return file.sensitivity.rows(where)
+    return combinations(file.sweep, where, base)
 
 
 def _check_settings(settings: tuple[str, ...], varied: Iterable[str], where: str) -> None:

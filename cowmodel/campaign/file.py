@@ -4,19 +4,20 @@
 
     question = "..."            expectation = "..."         outcome = "..."
     base = "../../configs/x.toml"
-    replications = 5            or { of = "fork_us.mean", within = 0.05, at_least = 5, at_most = 50 }
+    replications = 50           until = { of = "fork_us.mean", within = 0.05, at_least = 5 }
     draws = 20                  metrics = ["fork_us.mean"]  tables = ["faults"]
     limits = { time = "60 s", memory = "2 GiB" }
-    [[sweep]]                   see design.py
+    [[sweep]]                   see design.py; or [sensitivity], see influence.py
     [[claim]]                   see claims.py
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cowmodel.campaign.claims import Claim
 from cowmodel.campaign.design import Sweep
+from cowmodel.campaign.influence import Sensitivity
 from cowmodel.campaign.limits import Limits
 from cowmodel.workload.parameters import (
     Count,
@@ -27,6 +28,7 @@ from cowmodel.workload.parameters import (
     Period,
     Positive,
     Size,
+    problem,
 )
 
 HEADLINES = ("fork_us.mean", "copies.total", "peak_bytes.memory")
@@ -55,7 +57,6 @@ class Precision(Parameters):
     of: str = Field(description="the metric, a column of the summary")
     within: Fraction = Field(description="half of its 95 % interval over its mean")
     at_least: Annotated[int, Field(ge=3), Expected("a whole number of at least 3")]
-    at_most: Positive
 
 
 class LimitTable(Parameters):
@@ -73,14 +74,24 @@ class ExperimentFile(Question):
     """What it says of a sweep."""
 
     base: FilePath = Field(description="the configuration that is varied")
-    replications: Positive | Precision = Field(description="runs of each point, each with its own streams")
+    replications: Positive = Field(description="runs of each point, each with its own streams")
+    until: Precision | None = Field(None, description="when fewer replications of a point are enough")
     draws: Count = Field(
         0, description="how often each run is made again with drawn prices, for the bands of its times"
     )
-    sweep: tuple[Sweep, ...] = Field(min_length=1, description="one or more tables [[sweep]]")
+    sweep: tuple[Sweep, ...] = Field((), description="one or more tables [[sweep]]")
+    sensitivity: Sensitivity | None = Field(None, description="a table [sensitivity] in its place")
     tables: tuple[
         Literal["faults", "actions", "samples", "memory", "requests", "latency", "windows"], ...
     ] = ()
     metrics: tuple[str, ...] = Field(HEADLINES, description="columns of the summary to make statistics of")
     quantiles: tuple[Fraction, ...] = Field((), description="of those metrics, beside their means")
     limits: LimitTable = LimitTable(time=None, memory=None)
+
+    @model_validator(mode="after")
+    def _varied(self) -> Self:
+        """Refuse an experiment that varies nothing."""
+        if bool(self.sweep) == (self.sensitivity is not None):
+            got = "both" if self.sweep else "none"
+            raise problem(f"sweep: expected one or more tables [[sweep]], or [sensitivity], got {got}")
+        return self

@@ -9,9 +9,8 @@ from typing import Any
 
 from cowmodel.campaign.constraint import Constraint
 from cowmodel.campaign.experiment import Experiment, Point
-from cowmodel.campaign.file import Precision
 from cowmodel.campaign.recipe import Run, run_of
-from cowmodel.campaign.statistics import Precise
+from cowmodel.campaign.stopping import Precise
 from cowmodel.campaign.store import Store, read_json
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.experiment.document import changed, flat
@@ -43,21 +42,21 @@ class Plan:
         return (run for _, run in self.runs() if run.name not in known)
 
     def _replications(self, point: Point) -> int:
-        rule = self.experiment.file.replications
-        if isinstance(rule, int):
-            return rule
-        values = list(self._first_values(point, rule))
-        if len(values) < rule.at_most and self._failed(point, len(values)):
+        most, rule = self.experiment.file.replications, self.experiment.file.until
+        if rule is None:
+            return most
+        values = list(self._first_values(point, most, rule.of))
+        if len(values) < most and self._failed(point, len(values)):
             return len(values) + 1
-        return Precise(rule.within, rule.at_least, rule.at_most).wanted(values)
+        return Precise(rule.within, rule.at_least, most).wanted(values)
 
     def _failed(self, point: Point, replication: int) -> bool:
         return (self._store.failed / f"{run_of(point.key, point.values, replication).name}.json").exists()
 
-    def _first_values(self, point: Point, rule: Precision) -> Iterator[float]:
+    def _first_values(self, point: Point, most: int, metric: str) -> Iterator[float]:
         """Go through the values of a metric in the first replications, up to one that is not finished."""
-        for replication in range(rule.at_most):
-            value = self._value(run_of(point.key, point.values, replication), rule.of)
+        for replication in range(most):
+            value = self._value(run_of(point.key, point.values, replication), metric)
             if value is None:
                 return
             yield value

@@ -96,8 +96,8 @@ def sobol(box: Box, ranges: Document, place: str) -> Sample:
             f"{place}: expected a power of two of points, without which they are not even, got {box.points};"
             f" take {below} or {2 * below}"
         )
-    spans = _spans(box, ranges, place)
-    return Sample(spans, qmc.Sobol(len(spans), rng=box.seed).random(box.points), box.scale)
+    ends = spans(box, ranges, place)
+    return Sample(ends, qmc.Sobol(len(ends), rng=box.seed).random(box.points), box.scale)
 
 
 def latin(box: Box, ranges: Document, place: str) -> Sample:
@@ -117,11 +117,18 @@ def latin(box: Box, ranges: Document, place: str) -> Sample:
     """
     from scipy.stats import qmc  # takes a second
 
-    spans = _spans(box, ranges, place)
-    return Sample(spans, qmc.LatinHypercube(len(spans), rng=box.seed).random(box.points), box.scale)
+    ends = spans(box, ranges, place)
+    return Sample(ends, qmc.LatinHypercube(len(ends), rng=box.seed).random(box.points), box.scale)
 
 
-def _spans(box: Box, ranges: Document, place: str) -> dict[str, Span]:
+def spans(box: Box, ranges: Document, place: str) -> dict[str, Span]:
+    """Read the ends of the ranges of a box.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or one is none.
+    """
     if not ranges:
         raise ConfigError(f"{place}: expected a path with [low, high] in ranges, got none")
     return {path: _span(ends, box.scale, f"{place}: ranges.{path}") for path, ends in ranges.items()}

@@ -1,30 +1,29 @@
-"""What replications tell: intervals, differences between policies, and when there are enough.
+"""What replications tell: intervals, and differences between policies.
 
-===================  =========================================================================================
-`mean`               Student's t, exact for normal values
-`quantile`           bias-corrected and accelerated bootstrap (BCa), for medians and tails
-`paired`             of differences under common random numbers: what replications share cancels
-`holm`               probabilities of several comparisons, such that one in twenty *families* errs
-`warm_up`            MSER-5: how much of a series is its beginning
-`Precise`            replications until the interval of a mean is narrow enough
-===================  =========================================================================================
+=============  ===============================================================================================
+`mean`         Student's t, exact for normal values
+`quantile`     bias-corrected and accelerated bootstrap (BCa), for medians and tails
+`few`          whether there are too few values for either
+`paired`       of differences under common random numbers: what replications share cancels
+`holm`         probabilities of several comparisons, such that one in twenty *families* errs
+=============  ===============================================================================================
 
 References
 ----------
 Efron, Better Bootstrap Confidence Intervals, JASA 82, 1987. Holm, A Simple Sequentially Rejective Multiple
-Test Procedure, Scand. J. Statist. 6, 1979. White, An Effective Truncation Heuristic for Bias Reduction in
-Simulation Output, Simulation 69, 1997. Chow and Robbins, On the Asymptotic Theory of Fixed-Width Sequential
-Confidence Intervals for the Mean, Ann. Math. Statist. 36, 1965.
+Test Procedure, Scand. J. Statist. 6, 1979.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 FEW = 5
-"""With fewer values an interval tells more of chance than of the model: t of 95 % is 2.8 at 5, 4.3 at 3."""
+"""With fewer values an interval says more of chance than of the model: t of 95 % is 2.8 at 5, 4.3 at 3."""
 
 
 class Interval(NamedTuple):
@@ -33,7 +32,7 @@ class Interval(NamedTuple):
     Attributes
     ----------
     estimate, low, high : float
-        `low` and `high` are nan where there are too few values to tell.
+        In the unit of the values; `low` and `high` are nan where there are too few values to tell.
     n : int
         Values that it is made from.
     """
@@ -54,17 +53,23 @@ def mean(values: Sequence[float], level: float = 0.95) -> Interval:
 
     Examples
     --------
-    >>> mean([1.0, 2.0, 3.0])
-    Interval(estimate=2.0, low=-0.484..., high=4.484..., n=3)
+    >>> mean([1.0, 2.0, 3.0]).estimate, round(mean([1.0, 2.0, 3.0]).half_width, 3)
+    (2.0, 2.484)
     """
     n = len(values)
-    if n == 0:
-        return Interval(math.nan, math.nan, math.nan, 0)
+    if n < 2 or min(values) == max(values):
+        return _point(values)
     centre = math.fsum(values) / n
-    if n == 1:
-        return Interval(centre, math.nan, math.nan, 1)
     half = _t(level, n - 1) * float(np.std(np.subtract(values, centre), ddof=1)) / math.sqrt(n)
     return Interval(centre, centre - half, centre + half, n)
+
+
+def _point(values: Sequence[float]) -> Interval:
+    """Return what equal values, or a single one, or none, tell."""
+    n = len(values)
+    value = float(values[0]) if n else math.nan
+    end = value if n > 1 else math.nan
+    return Interval(value, end, end, n)
 
 
 def _t(level: float, freedom: int) -> float:
@@ -75,30 +80,60 @@ def _t(level: float, freedom: int) -> float:
 
 
 def quantile(values: Sequence[float], share: float = 0.5, level: float = 0.95, seed: int = 0) -> Interval:
-    """Return a quantile of values with its BCa bootstrap interval (9,999 samples, always the same).
+    """Return a quantile of values with its BCa bootstrap interval, of 9,999 samples that the seed draws.
 
     Parameters
     ----------
     share : float
         0.5 for the median.
-    """
-    from scipy.stats import bootstrap
 
+    Notes
+    -----
+    Where ties hide from the jackknife how the quantile moves, BCa has no acceleration; the interval is the
+    percentile interval of the same samples then.
+    """
     n = len(values)
-    if n == 0:
-        return Interval(math.nan, math.nan, math.nan, 0)
-    estimate = float(np.quantile(values, share))
-    if n == 1 or len(set(values)) == 1:
-        ends = (estimate, estimate) if n > 1 else (math.nan, math.nan)
-        return Interval(estimate, *ends, n)
-    found = bootstrap(
-        (np.asarray(values, float),),
-        lambda sample, axis: np.quantile(sample, share, axis=axis),
-        confidence_level=level,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    # where the jackknife sees no change, BCa has no acceleration: scipy returns nan
-    return Interval(estimate, float(found.low), float(found.high), n)
+    if n < 2 or min(values) == max(values):
+        return _point(values)
+    from scipy.stats import DegenerateDataWarning, bootstrap  # a second to import
+
+    sample, statistic = (np.asarray(values, float),), partial(np.quantile, q=share)
+    interval = partial(bootstrap, sample, statistic, confidence_level=level)
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateDataWarning)
+        found = interval(rng=np.random.default_rng(seed))
+    if math.isnan(found.confidence_interval.low):
+        found = interval(method="percentile", n_resamples=0, bootstrap_result=found)
+    low, high = map(float, found.confidence_interval)
+    return Interval(float(np.quantile(values, share)), low, high, n)
+
+
+def few(n: int, share: float | None = None) -> str:
+    """Say that n values are too few for an interval of their mean, or of a quantile; else return nothing.
+
+    A quantile takes `FEW` values on either side: intervals of p90 of exponential values hold in 86 % of cases
+    with 20 values, in 93 % with 30, and in 94 % with 50.
+
+    Parameters
+    ----------
+    share : float, optional
+        Of the quantile; of the mean if there is none.
+
+    Examples
+    --------
+    >>> few(3)
+    '3 replications tell little of how results vary: the interval of a mean takes at least 5'
+    >>> few(20, 0.9)
+    '20 replications tell little of how results vary: the interval of p90 takes at least 50'
+    >>> few(5)
+    ''
+    """
+    what, wanted = "a mean", FEW
+    if share is not None:
+        what, wanted = f"p{100 * share:g}", math.ceil(round(FEW / min(share, 1 - share), 9))
+    if n >= wanted:
+        return ""
+    return f"{n} replications tell little of how results vary: the interval of {what} takes at least {wanted}"
 
 
 class Paired(NamedTuple):
@@ -111,7 +146,7 @@ class Paired(NamedTuple):
     narrower : float
         How many times wider the interval were with independent values of the same spread.
     p : float
-        Probability of so large a difference where there is none.
+        Probability of so large a difference where there is none (t test).
     """
 
     difference: Interval
@@ -133,10 +168,10 @@ def paired(first: Sequence[float], second: Sequence[float], level: float = 0.95)
     found, n = mean(differences, level), len(differences)
     if n < 2:
         return Paired(found, math.nan, math.nan)
-    spread = float(np.std(differences, ddof=1))
     apart = math.hypot(float(np.std(first, ddof=1)), float(np.std(second, ddof=1)))
-    if spread == 0:
-        return Paired(found, math.inf if apart else math.nan, 1.0 if found.estimate == 0 else 0.0)
+    if found.half_width == 0:
+        return Paired(found, math.inf if apart else math.nan, float(found.estimate == 0))
+    spread = float(np.std(differences, ddof=1))
     t = abs(found.estimate) / (spread / math.sqrt(n))
     return Paired(found, apart / spread, float(2 * stdtr(n - 1, -t)))
 
@@ -144,61 +179,16 @@ def paired(first: Sequence[float], second: Sequence[float], level: float = 0.95)
 def holm(probabilities: Sequence[float]) -> list[float]:
     """Return the probabilities of a family of comparisons, adjusted for how many they are.
 
+    What is nan, a comparison that could not be made, is none of the family and stays nan.
+
     Examples
     --------
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
-    order = sorted(range(len(probabilities)), key=lambda at: probabilities[at])
-    adjusted, least = [0.0] * len(probabilities), 0.0
-    for rank, at in enumerate(order):
-        least = max(least, min(1.0, probabilities[at] * (len(order) - rank)))
-        adjusted[at] = least
-    return adjusted
-
-
-def warm_up(series: Sequence[float]) -> int:
-    """Return how many values at the beginning of a series to leave out, by MSER-5.
-
-    The series is cut where the standard error of the mean of what remains, in batches of 5, is least; never
-    behind the middle, where the rule has too little to go by.
-    """
-    batches = np.asarray(series[: len(series) // 5 * 5], float).reshape(-1, 5).mean(axis=1)
-    if len(batches) < 2:
-        return 0
-    last = len(batches) // 2
-    errors = [batches[cut:].var() / (len(batches) - cut) for cut in range(last + 1)]
-    return int(np.argmin(errors)) * 5
-
-
-class Precise(NamedTuple):
-    """Replications until half of the 95 % interval of the mean is at most a share of the mean.
-
-    How many are wanted depends on the values of the first ones alone, so that it does not matter who made
-    which when. Looking after each replication makes it a little likelier to stop by chance: with the normal
-    distribution and at least 10 values, intervals that stop so hold in some 93 % instead of 95 %.
-
-    Attributes
-    ----------
-    within : float
-        That share.
-    at_least, at_most : int
-        Replications that are made in any case, and at most.
-    """
-
-    within: float
-    at_least: int
-    at_most: int
-
-    def wanted(self, values: Sequence[float]) -> int:
-        """Return how many replications are wanted in all, given the values of the first ones."""
-        for n in range(self.at_least, min(len(values), self.at_most) + 1):
-            found = mean(values[:n])
-            if found.half_width <= self.within * abs(found.estimate):
-                return n
-        return min(max(self.at_least, _more(len(values))), self.at_most)
-
-
-def _more(n: int) -> int:
-    """Return the next number of replications to look at; rounds of a quarter keep all workers busy."""
-    return n + max(1, n // 4)
+    found = np.asarray(probabilities, float)
+    order = np.argsort(found)[: np.count_nonzero(~np.isnan(found))]  # nan is sorted last
+    times = np.arange(len(order), 0, -1)
+    adjusted = np.full_like(found, math.nan)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(found[order] * times))
+    return [float(one) for one in adjusted]

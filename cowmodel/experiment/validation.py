@@ -46,7 +46,9 @@ def validated(model: type[P], table: Document, place: str, folder: Path) -> P:
             json.dumps(table, default=partial(_refuse, place)), context={"folder": str(folder)}
         )
     except ValidationError as error:
-        lines = [f"{_place(place, one)}: {_explain(one, model)}" for one in error.errors()]
+        lines = [
+            ": ".join(filter(None, [_place(place, one), _explain(one, model)])) for one in error.errors()
+        ]
         raise ConfigError("\n".join(lines)) from error
 
 

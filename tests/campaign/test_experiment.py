@@ -107,14 +107,15 @@ def test_a_missing_question_says_what_is_expected(folder: Path, file: Path, edit
     assert complaint(folder).splitlines() == [
         "experiments/flips/experiment.toml: question: missing; expected what the experiment answers",
         "experiments/flips/experiment.toml: qestion: unknown key: no 'qestion' among question, "
-        "expectation, outcome, base, replications, draws, sweep, tables, metrics, quantiles, limits; "
+        "expectation, outcome, claim, base, replications, until, draws, sweep, sensitivity, tables, metrics, "
+        "quantiles, limits; "
         "did you mean 'question'?",
     ]
 
 
 def test_an_experiment_without_a_sweep_is_refused(folder: Path, file: Path) -> None:
     file.write_text(file.read_text().partition("[[sweep]]")[0])
-    assert "sweep: missing; expected one or more tables [[sweep]]" in complaint(folder)
+    assert "sweep: expected one or more tables [[sweep]], or [sensitivity], got none" in complaint(folder)
 
 
 def test_a_mistake_in_a_sweep_is_told_with_its_number(folder: Path, file: Path, edit: Edit) -> None:

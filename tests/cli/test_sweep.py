@@ -245,8 +245,8 @@ def test_show_gives_a_configuration_and_what_changes_it(house: Path) -> None:
 def test_replications_go_on_until_the_mean_is_known_well_enough(
     house: Path, simulation: Any, edit: Edit
 ) -> None:
-    rule = '{ of = "copies.total", within = 0.2, at_least = 3, at_most = 20 }'
-    edit(EXPERIMENT, "replications = 2", f"replications = {rule}")
+    rule = '{ of = "copies.total", within = 0.2, at_least = 3 }'
+    edit(EXPERIMENT, "replications = 2", f"replications = 20\nuntil = {rule}")
     sweep()
     table = pd.read_csv(RESULTS / "statistics.csv")
     known = table[table["metric"] == "copies.total"].iloc[0]

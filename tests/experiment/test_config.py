@@ -56,7 +56,7 @@ def test_a_misspelled_key_gets_a_suggestion_and_the_right_one_is_missing(config:
         "configs/tree.toml: machine.memory: missing; expected a size such as '4 KiB': physical memory",
         "configs/tree.toml: machine.memry: unknown key: no 'memry' among paging, memory, cores, "
         "quantum, costs, engine, tlb, page_table_locks, mmap_locks, bandwidth, cache, contiguity, unbacked, "
-        "without; did you mean 'memory'?",
+        "without, factors; did you mean 'memory'?",
     ]
 
 
