@@ -245,11 +245,13 @@ def _collected(plan: "Plan", store: "Store") -> None:
 
 
 def _warnings(plan: "Plan") -> Iterator[str]:
-    from cowmodel.campaign.statistics import FEW
+    """Go through what to say about metrics of too few replications; of one, nobody takes an interval."""
+    from cowmodel.campaign.statistics import few
 
     n = plan.experiment.file.replications
-    if 1 < n < FEW:
-        yield (f"warning: {n} replications tell little of how results vary; an interval takes at least {FEW}")
+    for share in (None, *plan.experiment.file.quantiles) if n > 1 else ():
+        if told := few(n, share):
+            yield f"warning: {told}"
 
 
 def _estimate(plan: "Plan", store: "Store", where: Where) -> None:

@@ -106,7 +106,7 @@ def _written(
     from cowmodel.campaign.recipe import Recipe, run_of
     from cowmodel.campaign.store import commit
 
-    recipe = Recipe(configuration.document, Path(), draws, tuple(outcome.tables), typed())
+    recipe = Recipe(configuration.document, Path(), draws, tuple(outcome.tables), command=typed())
     name = run_of(recipe.key(configuration), {}, 0).name
     commit(out, name, recipe.packed(configuration, 0, outcome, bands, {}))
     return out / name

@@ -142,7 +142,7 @@ def read_experiment(folder: Path, settings: Iterable[str] = (), command: str = "
         raise ConfigError(f"{folder / FILE}: it is measured, not swept; run `{file.command}`")
     base = document(file.base, changes, OPTIONAL)
     check(base, os.path.normpath(file.base), file.base.parent)
-    recipe = Recipe(base, file.base.parent, file.draws, file.tables, command)
+    recipe = Recipe(base, file.base.parent, file.draws, file.tables, file.steady, command)
     return _with_points(Experiment(folder.resolve().name, file, changes, recipe), folder)
 
 

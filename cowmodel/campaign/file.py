@@ -7,6 +7,7 @@
     replications = 50           until = { of = "fork_us.mean", within = 0.05, at_least = 5 }
     draws = 20                  metrics = ["fork_us.mean"]  tables = ["faults"]
     limits = { time = "60 s", memory = "2 GiB" }
+    [[steady]]                  see steady.py
     [[sweep]]                   see design.py; or [sensitivity], see influence.py
     [[claim]]                   see claims.py
 """
@@ -19,6 +20,7 @@ from cowmodel.campaign.claims import Claim
 from cowmodel.campaign.design import Sweep
 from cowmodel.campaign.influence import Sensitivity
 from cowmodel.campaign.limits import Limits
+from cowmodel.campaign.steady import Steady
 from cowmodel.workload.parameters import (
     Count,
     Expected,
@@ -86,6 +88,7 @@ class ExperimentFile(Question):
     ] = ()
     metrics: tuple[str, ...] = Field(HEADLINES, description="columns of the summary to make statistics of")
     quantiles: tuple[Fraction, ...] = Field((), description="of those metrics, beside their means")
+    steady: tuple[Steady, ...] = Field((), description="metrics without the beginning of a run")
     limits: LimitTable = LimitTable(time=None, memory=None)
 
     @model_validator(mode="after")

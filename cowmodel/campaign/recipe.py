@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from cowmodel.campaign.steady import Steady
 from cowmodel.errors import ConfigError, suggest
 from cowmodel.experiment.bands import Bands, find_bands
 from cowmodel.experiment.config import OPTIONAL, Configuration, check
@@ -65,6 +66,8 @@ class Recipe:
         How often each run is made again with drawn prices, for the bands of its times.
     tables : tuple of str
         The tables that a run keeps.
+    steady : tuple of Steady
+        Metrics of the steady part of its tables.
     command : str
         What the user typed; for the provenance alone.
     """
@@ -73,6 +76,7 @@ class Recipe:
     folder: Path
     draws: int = 0
     tables: tuple[str, ...] = ()
+    steady: tuple[Steady, ...] = ()
     command: str = ""
 
     def configuration(self, point: Document, place: str = "point") -> Configuration:
@@ -92,6 +96,7 @@ class Recipe:
             "inputs": configuration.inputs,
             "draws": self.draws,
             "tables": self.tables,
+            "steady": [one.model_dump() for one in self.steady],
             "version": version(),
             "source": source(),
         }
@@ -137,7 +142,7 @@ class Recipe:
             "configuration": configuration.document,
             "inputs": configuration.inputs,
             "draws": self.draws,
-            "metrics": outcome.summary,
+            "metrics": outcome.summary | {one.name: one.value(outcome.tables) for one in self.steady},
             "bands": bands._asdict(),
             "provenance": provenance() | made_by,
             "spent": spent,

@@ -74,7 +74,8 @@ def read_tables(folder: Path, results: Path) -> dict[str, pd.DataFrame]:
     if isinstance(file := read_file(folder), Measurement):
         return {name: _table(results / f"{name}.csv", file.command) for name in file.tables}
     made_by = f"cowmodel sweep {results.name}"
-    files = {"runs": "summary.csv"} | {name: f"{name}.csv" for name in ("statistics", *file.tables)}
+    more = ("sensitivity",) if file.sensitivity else ()
+    files = {"runs": "summary.csv"} | {name: f"{name}.csv" for name in ("statistics", *more, *file.tables)}
     return {name: _table(results / path, made_by) for name, path in files.items()}
 
 
