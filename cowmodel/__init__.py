@@ -9,7 +9,7 @@ Choices
 Time
     `CostModel`: work to picoseconds. `Machine`: a kernel in simulated time. `Program`: one process on it.
 Experiments
-    `load` a configuration, `simulate` it, get an `Outcome`.
+    `load` a configuration, `simulate` it, get an `Outcome`. `open_results`: what a sweep has left.
 Sharing
     `fork_tree`, `sharing_graph`: networkx graphs, a node a process. `proportional_bytes`: the PSS of each.
 Errors
@@ -56,6 +56,7 @@ _HOMES = {
     "load": "experiment.config",
     "simulate": "experiment.run",
     "Outcome": "experiment.run",
+    "open_results": "campaign.results",
     "fork_tree": "report.sharing",
     "proportional_bytes": "report.sharing",
     "sharing_graph": "report.sharing",
