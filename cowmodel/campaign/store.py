@@ -84,7 +84,8 @@ class Store:
         return None
 
     def _check_empty(self) -> None:
-        if self.folder.is_dir() and (others := sorted(path.name for path in self.folder.iterdir())):
+        # what begins with a dot is what somebody left half done, who was killed before there was a mark
+        if others := sorted(name for name in _names(self.folder) if not name.startswith(".")):
             some = ", ".join(others[:3]) + ", ..." * (len(others) > 3)
             raise ConfigError(
                 f"{self.folder}: expected results of a sweep or an empty folder, got {some} without {MARK}; "

@@ -7,6 +7,7 @@ from cowmodel.campaign.plan import Plan
 from cowmodel.campaign.recipe import Run
 from cowmodel.campaign.store import Failure, Store, commit
 from cowmodel.campaign.work import Job
+from cowmodel.errors import ConfigError
 
 
 def sweep(
@@ -23,12 +24,21 @@ def sweep(
 
     Raises
     ------
+    ConfigError
+        If workers have written runs that are not in the store.
     OSError
         If a run cannot be written, with its path.
     """
+    made: set[str] = set()
     while missing := list(plan.missing()):
+        if lost := [run for run in missing if run.name in made]:
+            raise ConfigError(
+                f"{store.runs}: expected {len(lost)} runs that workers have written, got none: they see another "
+                "folder; leave --shared out"
+            )
         begun(len(missing))
         for run, result in execute(job, missing):
+            made.add(run.name)
             if isinstance(result, Failure):
                 store.fail(run, result)
                 yield run, result

@@ -13,8 +13,10 @@ import pytest
 
 from cowmodel.campaign.census import census
 from cowmodel.campaign.collect import collect
+from cowmodel.campaign.executors import serial
 from cowmodel.campaign.results import open_results
 from cowmodel.campaign.store import Store, commit
+from cowmodel.campaign.sweep import sweep
 from cowmodel.errors import ConfigError
 from cowmodel.experiment.replacing import replacing
 from tests.campaign.sweeping import FLIPS, RESULTS, everything_in, job, planned, swept
@@ -160,6 +162,22 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(house: Path, simul
         swept()
 
     assert json.loads(mark.read_text())["format"] == 99
+
+
+def test_a_store_whose_maker_was_killed_before_it_had_a_mark_is_an_empty_one(house: Path, simulation: Any):
+    (RESULTS / ".store.json-x").mkdir(parents=True)
+
+    assert len(swept()) == 8
+
+
+def test_workers_that_write_elsewhere_are_told(house: Path, simulation: Any):
+    plan = planned()
+    elsewhere = job(plan, Path("elsewhere"))
+
+    with pytest.raises(
+        ConfigError, match="expected 8 runs that workers have written, got none"
+    ):
+        list(sweep(plan, Store(RESULTS), serial, elsewhere))
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": "x"}', "{}"])
