@@ -170,7 +170,8 @@ def opened(experiment: str, settings: tuple[str, ...], only: str, results: Path)
 def _sweep(plan: "Plan", store: "Store", where: Where) -> None:
     """Make what is missing, collect, show what came of it, and say at the end what failed."""
     failures = completed(plan, store, where)
-    _collected(plan, store)
+    if len(failures) < sum(1 for _ in plan.runs()):
+        _collected(plan, store)
     if failures:
         raise SimulationError(told(failures, plan, store))
 

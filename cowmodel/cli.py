@@ -137,17 +137,27 @@ def _show(
 
 @cli.command
 @click.argument("experiment")
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(("pdf", "svg", "png")),
+    multiple=True,
+    default=("pdf", "svg", "png"),
+    show_default=True,
+    help="Of the files; may be repeated.",
+)
+@click.option("--size", metavar="column|page|WxH", help="Of the paper, WxH in inches; else the figure's own.")
 @results_folder
-def figure(experiment: str, results: Path) -> None:
+def figure(experiment: str, formats: tuple[str, ...], size: str | None, results: Path) -> None:
     """Draw the figure of an experiment from its tables on disk.
 
-    Example: cowmodel figure fork-latency
+    Example: cowmodel figure fork-latency --format pdf --size column
     """
     from cowmodel.campaign.experiment import find
     from cowmodel.report.draw import draw
 
     folder = find(experiment)
-    for path in draw(folder, results / folder.resolve().name):
+    for path in draw(folder, results / folder.resolve().name, formats, size):
         click.echo(path)
 
 

@@ -43,7 +43,8 @@ def _reproduced(folder: Path, results: Path, where: Where) -> list[str]:
     from cowmodel.campaign.collect import collect
     from cowmodel.campaign.experiment import read_file
     from cowmodel.campaign.file import Measurement
-    from cowmodel.report.draw import check_claims, draw
+    from cowmodel.report.draw import draw
+    from cowmodel.report.sources import check_claims
 
     name = folder.resolve().name
     click.echo(name)

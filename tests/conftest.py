@@ -49,12 +49,12 @@ grid = { "policy.copy" = ["cow", "cow-flip"], "machine.memory" = ["64 MiB", "128
 """
 
 FIGURE = """\
-from matplotlib.figure import Figure
+from cowmodel.report.paper import panels
 
 def draw(tables):
-    figure = Figure()
+    figure, (axes,) = panels(1, 1, 7.0, 3.0)
     runs = tables["runs"]
-    figure.subplots().plot(runs["replication"], runs["copies.total"])
+    axes.plot(runs["replication"], runs["copies.total"])
     return figure
 """
 

@@ -50,23 +50,28 @@ def collect(plan: Plan, store: Store) -> list[Path]:
     Raises
     ------
     ConfigError
-        If a folder holds something else than a finished run, or there is no metric of a name.
+        If no run is finished, a folder holds something else than a finished run, or there is no metric of a
+        name. Tables that are there are left as they are.
     OSError
         If a file cannot be written, with its path.
     """
     experiment, there = plan.experiment, store.finished()
     wanted = list(plan.runs())
     finished = [(point, run) for point, run in wanted if run.name in there]
+    if not finished:
+        raise ConfigError(
+            f"{store.runs}: no run of {experiment.name} as it is now is finished, so its tables are left as "
+            f"they are; run `cowmodel sweep {experiment.name}`"
+        )
     missing = [str(run) for _, run in wanted if run.name not in there]
     summary = summarised(finished, store)
     written = [
         _write(store.folder / "summary.csv", summary),
         _write(store.folder / "summary.parquet", summary),
     ]
-    if summary.num_rows:
-        varied = [*experiment.points[0].columns]
-        found = statistics(summary, varied, experiment.file.metrics, experiment.file.quantiles)
-        written.append(_write_frame(store.folder / "statistics.csv", found))
+    varied = [*experiment.points[0].columns]
+    found = statistics(summary, varied, experiment.file.metrics, experiment.file.quantiles)
+    written.append(_write_frame(store.folder / "statistics.csv", found))
     if asked := experiment.file.sensitivity:
         influence = asked.table(experiment.recipe, summary.to_pandas())
         if influence is not None:
@@ -87,8 +92,6 @@ def summarised(runs: Sequence[tuple[Point, Run]], store: Store) -> "pa.Table":
         lines, ends = zip(*(_line(run, store) for _, run in some), strict=True)
         parts.append(_columns(lines))
         bands.append(_columns(ends))
-    if not parts:
-        return pa.table({})
     columns = [_points(runs)]
     columns += [pa.concat_tables(some, promote_options="permissive") for some in (parts, bands)]
     fields = {name: table.column(name) for table in columns for name in table.column_names}
@@ -168,7 +171,7 @@ def _stacked(runs: Iterable[tuple[Point, Run]], store: Store, name: str) -> "pd.
             cell = canonical(value) if isinstance(value, list | dict) else value
             part.insert(position, column, [cell] * len(part))
         parts.append(part)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    return pd.concat(parts, ignore_index=True)
 
 
 def _provenance(experiment: Experiment, missing: Sequence[str]) -> Document:

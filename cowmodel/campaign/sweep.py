@@ -33,8 +33,8 @@ def sweep(
     while missing := list(plan.missing()):
         if lost := [run for run in missing if run.name in made]:
             raise ConfigError(
-                f"{store.runs}: expected {len(lost)} runs that workers have written, got none: they see another "
-                "folder; leave --shared out"
+                f"{store.runs}: expected {len(lost)} runs that workers have written, got none: they see "
+                "another folder; leave --shared out"
             )
         begun(len(missing))
         for run, result in execute(job, missing):

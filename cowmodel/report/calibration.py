@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -11,7 +10,8 @@ from matplotlib.figure import Figure
 
 from cowmodel.cost.written import COLUMNS
 from cowmodel.errors import ConfigError
-from cowmodel.report.style import STYLE, TWO_COLUMNS_IN, save, series_style
+from cowmodel.report.paper import PAGE_IN, panels
+from cowmodel.report.style import STYLE, save, series_style
 
 _KINDS = {"touch": "accesses", "read": "accesses", "write": "accesses", "fork": "fork", "exit": "exit"}
 _NS_PER_US = 1000
@@ -27,7 +27,6 @@ def show(preset: Path) -> list[Path]:
         If there is no such table.
     """
     steps = _steps(preset.with_suffix(".csv"))
-    mpl.use("Agg")
     with mpl.rc_context(STYLE):
         return save(_figure(steps), preset.absolute().parent, preset.stem)
 
@@ -51,7 +50,7 @@ def _steps(path: Path) -> pd.DataFrame:
 
 
 def _figure(steps: pd.DataFrame) -> Figure:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(TWO_COLUMNS_IN, 2.9))
+    figure, (left, right) = panels(1, 2, PAGE_IN, 2.9)
     looks = series_style(["accesses", "fork", "exit", "other calls"])
     for kind, group in steps.groupby("kind", sort=False):
         look = {**looks[str(kind)], "linestyle": "none", "alpha": 0.8}

@@ -1,25 +1,36 @@
-"""Figures from the tables on disk: no run is made, and none is looked at."""
+"""Figures from the tables on disk: no run is made, and none is looked at.
 
-import importlib.util
-import traceback
-from collections.abc import Callable
+::
+
+    results/NAME/figure.pdf, .svg, .png   as its code would have it; figure-column.pdf ... on other paper
+    results/NAME/figure.csv               the numbers that it shows
+    results/NAME/figure.json              what it was drawn from
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cowmodel.campaign.claims import Checked, Tables, check
 from cowmodel.campaign.experiment import read_file
-from cowmodel.campaign.file import Measurement
 from cowmodel.errors import ConfigError
-from cowmodel.report.style import STYLE, save
+from cowmodel.experiment.document import readable_json
+from cowmodel.experiment.replacing import replacing
+from cowmodel.report.paper import label_outer, on, parse_paper
+from cowmodel.report.plotted import plotted
+from cowmodel.report.sources import CODE, own_function, read_tables, table_files
+from cowmodel.report.style import FORMATS, STYLE, save
 
 
-def draw(folder: Path, results: Path) -> list[Path]:
-    """Draw the figure of an experiment.
+def draw(
+    folder: Path, results: Path, formats: Iterable[str] = FORMATS, paper: str | None = None
+) -> list[Path]:
+    """Draw the figure of an experiment, and write beside it what it shows and what it was drawn from.
 
     Parameters
     ----------
@@ -27,6 +38,10 @@ def draw(folder: Path, results: Path) -> list[Path]:
         Of the experiment; its ``figure.py`` has ``draw(tables) -> Figure``.
     results : Path
         Of this experiment; its tables are read from here, and the figure is written here.
+    formats : iterable of str
+        Of `FORMATS`.
+    paper : str, optional
+        As `parse_paper` reads it, and part of the file name; the size that the code would have without.
 
     Returns
     -------
@@ -36,82 +51,60 @@ def draw(folder: Path, results: Path) -> list[Path]:
     Raises
     ------
     ConfigError
-        If a table or ``figure.py`` is missing, or ``figure.py`` fails; with its line.
+        If there is no such paper, a table or ``figure.py`` is missing, or ``figure.py`` fails; with its line.
     OSError
         If a file cannot be written, with its path.
     """
-    code = folder / "figure.py"
-    if not code.is_file():
-        raise ConfigError(f"{code}: no such file; expected draw(tables) -> matplotlib Figure in it")
-    tables = read_tables(folder, results)
-    mpl.use("Agg")
+    figure = drawn(folder, results, paper)
     with mpl.rc_context(STYLE):
-        return save(_drawn(code, tables), results, "figure")
+        files = save(figure, results, f"figure-{paper}" if paper else "figure", formats)
+    beside = {"figure.csv": plotted(figure), "figure.json": readable_json(_origin(folder, results))}
+    for name, text in beside.items():
+        with replacing(results / name) as file:
+            file.write_text(text, encoding="utf-8")
+    return [*files, *(results / name for name in beside)]
 
 
-def check_claims(folder: Path, results: Path) -> list[Checked]:
-    """Check what an experiment claims against its tables on disk.
-
-    Raises
-    ------
-    ConfigError
-        If a table is missing, or a claim is about nothing that there is.
-    """
-    claims = read_file(folder).claim
-    tables = read_tables(folder, results) if claims else {}
-
-    def function(name: str) -> Callable[[Tables], float]:
-        code = folder / "figure.py"
-        if not callable(found := getattr(_loaded(code), name, None)):
-            raise ConfigError(f"{code}: expected a function {name}(tables) for a claim, got none")
-        return lambda tables: _called(code, found, tables)
-
-    return [check(claim, tables, function) for claim in claims]
-
-
-def read_tables(folder: Path, results: Path) -> dict[str, pd.DataFrame]:
-    """Read the tables of an experiment."""
-    if isinstance(file := read_file(folder), Measurement):
-        return {name: _table(results / f"{name}.csv", file.command) for name in file.tables}
-    made_by = f"cowmodel sweep {results.name}"
-    more = ("sensitivity",) if file.sensitivity else ()
-    files = {"runs": "summary.csv"} | {name: f"{name}.csv" for name in ("statistics", *more, *file.tables)}
-    return {name: _table(results / path, made_by) for name, path in files.items()}
-
-
-def _table(path: Path, made_by: str) -> pd.DataFrame:
-    """Read one table that the command `made_by` has written."""
-    if not path.exists():
-        raise ConfigError(f"{path}: not there yet; run `{made_by}` first")
-    try:
-        return pd.read_csv(path)
-    except ValueError as error:
-        raise ConfigError(f"{path}: expected a table of `{made_by}`: {error}") from error
-
-
-def _drawn(code: Path, tables: Tables) -> Figure:
-    """Draw by the experiment's own code."""
-    figure = _called(code, lambda tables: _loaded(code).draw(tables), tables)
-    if not isinstance(figure, Figure):
-        raise ConfigError(f"{code}: expected draw to return a matplotlib Figure, got {figure!r}")
+def drawn(folder: Path, results: Path, paper: str | None = None) -> Figure:
+    """Return the figure of an experiment; parameters and errors are those of `draw`."""
+    code, own = folder / CODE, own_function(folder, "draw")
+    tables = read_tables(folder, results)
+    asked = parse_paper(paper) if paper else None
+    with mpl.rc_context(STYLE), on(asked):
+        figure = own(tables)
+        if not isinstance(figure, Figure):
+            raise ConfigError(f"{code}: expected draw to return a matplotlib Figure, got {figure!r}")
+        label_outer(figure)
+    if asked and figure.get_figwidth() != asked.width_in:
+        raise ConfigError(
+            f"{code}: expected a figure {asked.width_in:g} inches wide, got {figure.get_figwidth():g};"
+            " begin it with cowmodel.report.paper.panels"
+        )
     return figure
 
 
-def _called(code: Path, function: Callable[[Tables], Any], tables: Tables) -> Any:
-    """Call the experiment's own code; what goes wrong in it is told with its line."""
+def _origin(folder: Path, results: Path) -> dict[str, Any]:
+    """Say what a figure was drawn from; the version is that of the tables, and nothing depends on the day."""
+    tables = {
+        path.name: {"rows": len(pd.read_csv(path)), "sha256": _hash(path)}
+        for path, _ in table_files(folder, results).values()
+    }
+    return {
+        "experiment": folder.resolve().name,
+        "question": read_file(folder).question,
+        "tables": tables,
+        "version": _version(results / "provenance.json"),
+        "code": {CODE: _hash(folder / CODE)},
+        "command": f"cowmodel figure experiments/{folder.resolve().name}",
+    }
+
+
+def _version(path: Path) -> str:
     try:
-        return function(tables)
-    except (Exception, SystemExit) as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [str(at.lineno) for at in frames if at.filename == str(code.absolute())]
-        place = ":".join([str(code), *lines[-1:]])
-        raise ConfigError(f"{place}: {type(error).__name__}: {error}") from error
+        return str(json.loads(path.read_text(encoding="utf-8"))["version"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"{path}: expected what made the tables, got {error}; make them anew") from error
 
 
-def _loaded(code: Path) -> ModuleType:
-    """Import a file by its path."""
-    spec = importlib.util.spec_from_file_location(f"{code.parent.name}.figure", code)
-    assert spec and spec.loader, "a path that ends in .py always has a loader"
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cowmodel.report.style import COLOURS, ONE_COLUMN_IN
+from cowmodel.report.paper import COLUMN_IN, legend, panels
+from cowmodel.report.style import COLOURS
 
 _INDICES = {
     "total": "total: with others",
@@ -29,9 +29,9 @@ def _indices_of(table: pd.DataFrame) -> list[str]:
 
 def bars(table: pd.DataFrame) -> Figure:
     """Draw a table of one metric, as `cowmodel.campaign.sensitivity` makes them, as a figure of its own."""
-    figure, axes = plt.subplots(figsize=(ONE_COLUMN_IN, _EDGES_IN + _ROW_IN * len(table)))
+    figure, (axes,) = panels(1, 1, COLUMN_IN, _EDGES_IN + _ROW_IN * len(table))
     draw_bars(axes, table)
-    figure.legend(loc="outside upper center", ncols=2)
+    legend(figure, axes)
     return figure
 
 

@@ -1,7 +1,8 @@
 """How figures look in print, and how they are written: equal tables give equal bytes.
 
 Colours are those of Okabe and Ito, which the colour-blind can tell apart; markers and line styles
-tell them apart on grey paper too. Widths are those of a one-column and a two-column figure.
+tell them apart on grey paper too. What is not simulated has no colour: closed forms are thin grey lines,
+what was measured or published is hollow stars.
 """
 
 from collections.abc import Iterable
@@ -16,9 +17,7 @@ from matplotlib.figure import Figure
 from cowmodel import catalog
 from cowmodel.experiment.document import columns_of_band
 from cowmodel.experiment.replacing import replacing
-
-ONE_COLUMN_IN = 3.35
-TWO_COLUMNS_IN = 7.0
+from cowmodel.report.paper import COLUMN_IN
 
 # Okabe and Ito, Color Universal Design (2008); yellow, the faintest on white, last.
 COLOURS = (
@@ -34,8 +33,19 @@ COLOURS = (
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 LINES = ("-", "--", "-.", ":")
 
+CLOSED_FORM: dict[str, Any] = {"color": "#555555", "linewidth": 0.8, "zorder": 3}
+PUBLISHED: dict[str, Any] = {
+    "color": "black",
+    "marker": "*",
+    "markersize": 7,
+    "markerfacecolor": "white",
+    "markeredgewidth": 0.7,
+    "linestyle": "none",
+    "zorder": 5,
+}
+
 STYLE: dict[Any, Any] = {
-    "figure.figsize": (ONE_COLUMN_IN, ONE_COLUMN_IN * 0.72),
+    "figure.figsize": (COLUMN_IN, COLUMN_IN * 0.72),
     "figure.constrained_layout.use": True,
     "savefig.dpi": 300,
     "font.size": 8,
@@ -66,6 +76,7 @@ _METADATA: dict[str, dict[str, None]] = {
     "svg": {"Date": None, "Creator": None},
     "png": {"Software": None},
 }
+FORMATS = tuple(_METADATA)
 
 
 def series_style(names: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -126,8 +137,8 @@ def draw_band(
         axes.fill_between(list(at), low, high, color=color, alpha=0.2, linewidth=0)
 
 
-def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
-    """Write a figure as PDF, SVG and PNG.
+def save(figure: Figure, folder: Path, stem: str, formats: Iterable[str] = FORMATS) -> list[Path]:
+    """Write a figure.
 
     Parameters
     ----------
@@ -137,6 +148,8 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
         Made if it is not there.
     stem : str
         File name without its ending.
+    formats : iterable of str
+        Of `FORMATS`.
 
     Returns
     -------
@@ -149,9 +162,9 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
         If a file cannot be written, with its path; none of it is left behind then.
     """
     files = []
-    for ending, metadata in _METADATA.items():
+    for ending in dict.fromkeys(formats):
         path = folder / f"{stem}.{ending}"
         with replacing(path) as file, mpl.rc_context(STYLE):
-            figure.savefig(file, format=ending, metadata=metadata)
+            figure.savefig(file, format=ending, metadata=_METADATA[ending])
         files.append(path)
     return files

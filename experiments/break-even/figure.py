@@ -1,12 +1,12 @@
 """Cost against written fraction for two page sizes, and the map of who wins over all of them."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cowmodel.report.style import TWO_COLUMNS_IN, series_style
+from cowmodel.report.paper import PAGE_IN, legend, panels
+from cowmodel.report.style import CLOSED_FORM, series_style
 from cowmodel.units import format_size
 
 LEAF_BYTES = {
@@ -22,18 +22,39 @@ FAULT_US, COPY_US_PER_BYTE = 1.92, 1 / 10_670
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Draw both panels."""
-    runs = tables["runs"].copy()
-    runs["cost_ms"] = (runs["fork_us.sum"] + runs["fault_us.sum"]) / 1000
-    runs["leaf_bytes"] = [
-        LEAF_BYTES[key] for key in zip(runs["machine.paging"], runs["workload.backing"], strict=True)
-    ]
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(TWO_COLUMNS_IN, 2.5))
+    runs = _costs(tables)
+    figure, (left, middle, right) = panels(1, 3, PAGE_IN, 2.5)
     _cost(left, runs, 4 << 10)
-    left.legend(loc="upper left")
     _cost(middle, runs, 2 << 20)
     _map(right, runs)
-    figure.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=3)
+    legend(figure, left, right, loc="outside lower center")
     return figure
+
+
+def _costs(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the runs with the cost of fork and faults, and the size of a page."""
+    runs = tables["runs"].copy()
+    runs["cost_ms"] = (runs["fork_us.sum"] + runs["fault_us.sum"]) / 1000
+    keys = zip(runs["machine.paging"], runs["workload.backing"], strict=True)
+    runs["leaf_bytes"] = [LEAF_BYTES[key] for key in keys]
+    return runs
+
+
+def _break_even(tables: dict[str, pd.DataFrame], leaf: int) -> float:
+    """Return the written fraction up to which copy-on-write costs less, between two points on a line."""
+    runs = _costs(tables)
+    table = runs[runs["leaf_bytes"] == leaf].pivot_table("cost_ms", "workload.written", "policy.copy")
+    return float(np.interp(0, table["cow-flip"] - table["eager"], table.index))
+
+
+def break_even_4_kib(tables: dict[str, pd.DataFrame]) -> float:
+    """Return that of base pages."""
+    return _break_even(tables, 4 << 10)
+
+
+def break_even_2_mib(tables: dict[str, pd.DataFrame]) -> float:
+    """Return that of pages of 2 MiB."""
+    return _break_even(tables, 2 << 20)
 
 
 def _cost(axes: Axes, runs: pd.DataFrame, leaf: int) -> None:
@@ -52,20 +73,13 @@ def _map(axes: Axes, runs: pd.DataFrame) -> None:
     """Mark, for each page size and fraction, which policy costs less."""
     table = runs.pivot_table("cost_ms", ["leaf_bytes", "workload.written"], "policy.copy").reset_index()
     cheaper = table["cow-flip"] < table["eager"]
-    marks = {"copy-on-write": (cheaper, "o", "#0072B2"), "eager copy": (~cheaper, "s", "#D55E00")}
-    for name, (where, marker, colour) in marks.items():
-        points = table[where]
-        axes.plot(
-            points["workload.written"] * 100,
-            points["leaf_bytes"],
-            marker,
-            color=colour,
-            markersize=3,
-            label=name,
-        )
+    looks = series_style(["cow-flip", "eager"])
+    for policy, where in (("cow-flip", cheaper), ("eager", ~cheaper)):
+        look = looks[policy] | {"linestyle": "none", "markersize": 3}
+        axes.plot(table["workload.written"][where] * 100, table["leaf_bytes"][where], **look)
     sizes = np.geomspace(4 << 10, 1 << 30, 200)
     copy_us = sizes * COPY_US_PER_BYTE
-    axes.plot(100 * copy_us / (FAULT_US + copy_us), sizes, "k-", label="f* = copy / (fault + copy)")
-    axes.set(xlabel="written pages [%]", title="which costs less", yscale="log")
+    axes.plot(100 * copy_us / (FAULT_US + copy_us), sizes, label="f* = copy / (fault + copy)", **CLOSED_FORM)
+    axes.set(xlabel="written pages [%]", ylabel="page size", title="which costs less", yscale="log")
     axes.set_yticks(list(LEAF_BYTES.values()), [format_size(size) for size in LEAF_BYTES.values()])
     axes.minorticks_off()

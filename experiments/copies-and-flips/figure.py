@@ -1,13 +1,13 @@
 """Copies and faults a page against the number of sharers, wide families and deep ones, and such a family."""
 
-import matplotlib.pyplot as plt
 import networkx as nx
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cowmodel.report.paper import PAGE_IN, legend, panels
 from cowmodel.report.sharing import fork_tree
-from cowmodel.report.style import TWO_COLUMNS_IN, series_style
+from cowmodel.report.style import series_style
 
 PAGES = 256  # a heap of 1 MiB
 
@@ -17,10 +17,10 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     runs = tables["runs"].copy()
     runs["copies_a_page"] = runs["copies.total"] / PAGES
     runs["faults_a_page"] = (runs["copies.by_faults"] + runs["flips.by_faults"]) / PAGES
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(TWO_COLUMNS_IN, 2.4))
+    figure, (left, middle, right) = panels(1, 3, PAGE_IN, 2.4)
     _lines(left, runs, "copies_a_page", "copies a page")
     _lines(middle, runs, "faults_a_page", "faults a page")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=5)
+    legend(figure, left)
     _tree(right, tables["actions"])
     return figure
 
@@ -32,7 +32,9 @@ def _lines(axes: Axes, runs: pd.DataFrame, column: str, label: str) -> None:
         axes.plot(group["processes"], group[column], label=policy, **looks[policy])
     circle = {"marker": "o", "color": "grey", "fillstyle": "none", "markersize": 7, "linestyle": "none"}
     axes.plot(deep["processes"], deep[column], label="two children each", **circle)
-    axes.set(xlabel="processes that share [1]", ylabel=f"{label} [1]", ylim=(-0.5, 17))
+    axes.set(xlabel="processes that share [1]", ylabel=f"{label} [1]", xlim=(1, 17), ylim=(-0.7, 17))
+    axes.set_xticks([2, 4, 8, 12, 16])
+    axes.set_yticks([0, 4, 8, 12, 16])
 
 
 def _tree(axes: Axes, actions: pd.DataFrame) -> None:

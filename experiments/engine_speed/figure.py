@@ -1,13 +1,13 @@
 """How far each measure is from what must hold, and CPU time against the number of accesses."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from cowmodel.report.style import TWO_COLUMNS_IN, series_style
+from cowmodel.report.paper import PAGE_IN, panels
+from cowmodel.report.style import series_style
 
 HOLDS, SHORT = "#0072B2", "#D55E00"
 
@@ -16,9 +16,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Draw both panels."""
     measures = tables["measures"].dropna(subset="median").sort_values("measure", ascending=False)
     height = 1.2 + 0.19 * len(measures)
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(TWO_COLUMNS_IN, height), width_ratios=[1.25, 1], layout="constrained"
-    )
+    figure, (left, right) = panels(1, 2, PAGE_IN, height, width_ratios=[1.25, 1])
     _bars(left, measures)
     _scaling(right, tables["scaling"])
     return figure
@@ -41,7 +39,7 @@ def _bars(axes: Axes, measures: pd.DataFrame) -> None:
     ]
     axes.set_yticks(places, labels)
     axes.tick_params(axis="y", labelsize=5.5, length=0)
-    axes.set(xscale="log", xlabel="times better than what must hold", ylim=(-0.8, len(measures) - 0.2))
+    axes.set(xscale="log", xlabel="times better\nthan floor [1]", ylim=(-0.8, len(measures) - 0.2))
     axes.set_xticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(axis="y", visible=False)
@@ -58,5 +56,7 @@ def _scaling(axes: Axes, scaling: pd.DataFrame) -> None:
     looks = series_style(scaling["work"])
     for work, group in scaling.groupby("work", sort=False):
         axes.plot(group["accesses"], group["median_s"] / group["accesses"] * 1e9, label=work, **looks[work])
-    axes.set(xscale="log", yscale="log", xlabel="accesses", ylabel="CPU time an access [ns]")
-    axes.legend(loc="best")
+    axes.set(
+        xscale="log", yscale="log", xlabel="accesses [1]", ylabel="CPU time an access [ns]", ylim=(4, 1000)
+    )
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)

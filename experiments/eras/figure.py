@@ -2,12 +2,12 @@
 
 from pathlib import PurePosixPath
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cowmodel.report.style import COLOURS, TWO_COLUMNS_IN
+from cowmodel.report.paper import PAGE_IN, panels
+from cowmodel.report.style import COLOURS
 
 MIB = 1 << 20
 LOOKS = ({"color": COLOURS[2]}, {"color": COLOURS[6], "hatch": "///"})
@@ -19,24 +19,24 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     runs = tables["runs"].copy()
     runs["scenario"] = [PurePosixPath(file).stem for file in runs["workload.file"]]
     runs["era"] = runs["kernel.era"].str.removeprefix("linux-")
-    figure, axes = plt.subplots(2, 2, figsize=(TWO_COLUMNS_IN, 4.2))
+    figure, axes = panels(2, 2, PAGE_IN, 4.2)
     by_name = {name: group.set_index("era") for name, group in runs.groupby("scenario", sort=False)}
     snapshot, after = by_name["snapshot-of-huge-pages"], by_name["after-a-snapshot"]
-    _bars(axes[0, 0], {"": snapshot["copied_bytes.by_faults"] / MIB})
-    axes[0, 0].set(ylabel="copied [MiB]", title="500 writes during a snapshot, huge pages")
-    _logarithmic(axes[0, 0], [1, 10, 100])
+    _bars(axes[0], {"": snapshot["copied_bytes.by_faults"] / MIB})
+    axes[0].set(ylabel="copied [MiB]", title="500 writes during a snapshot, huge pages")
+    _logarithmic(axes[0], [1, 10, 100])
     later = {name: after[f"{name}.by_faults"] - snapshot[f"{name}.by_faults"] for name in ("copies", "flips")}
-    _bars(axes[0, 1], {COPIES: later["copies"] / 1000, FLIPS: later["flips"] / 1000})
-    axes[0, 1].set(ylabel="faults [1000]", title="all written after it")
-    axes[0, 1].set_ylim(0, 20)
-    axes[0, 1].legend(ncols=2, loc="upper center")
-    _bars(axes[1, 0], {"": by_name["garbage-collector"]["flips.by_faults"] / 1000})
-    axes[1, 0].set(ylabel="faults [1000]", title="right to write taken and given back, 16 MiB")
-    _bars(axes[1, 1], {"": by_name["sparse-array"]["peak_bytes.memory"] / MIB})
-    axes[1, 1].set(ylabel="memory [MiB]", title="one write in each 2 MiB, after reads")
-    _logarithmic(axes[1, 1], [0.1, 1, 10, 100])
-    for each in axes[1]:
-        each.set_xlabel("Linux")
+    _bars(axes[1], {COPIES: later["copies"] / 1000, FLIPS: later["flips"] / 1000})
+    axes[1].set(ylabel="faults [1000]", title="all written after it")
+    axes[1].set_ylim(0, 20)
+    axes[1].legend(ncols=2, loc="upper center")
+    _bars(axes[2], {"": by_name["garbage-collector"]["flips.by_faults"] / 1000})
+    axes[2].set(ylabel="faults [1000]", title="right to write taken and given back, 16 MiB")
+    _bars(axes[3], {"": by_name["sparse-array"]["peak_bytes.memory"] / MIB})
+    axes[3].set(ylabel="memory [MiB]", title="one write in each 2 MiB, after reads")
+    _logarithmic(axes[3], [0.1, 1, 10, 100])
+    for each in axes:
+        each.set_xlabel("version of Linux")
     return figure
 
 

@@ -1,13 +1,13 @@
 """Predicted against measured times with bands of the prices, and how far off each class of steps is."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from cowmodel.report.style import TWO_COLUMNS_IN, series_style
+from cowmodel.report.paper import PAGE_IN, panels
+from cowmodel.report.style import series_style
 
 KINDS = ["faults", "fork", "exit", "other"]
 HOLDS, SHORT, BOTH = "#0072B2", "#D55E00", "#777777"
@@ -16,9 +16,7 @@ NOT_KNOWN = "frames not known"
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Draw both panels."""
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(TWO_COLUMNS_IN, 3.4), width_ratios=[1, 1.05], layout="constrained"
-    )
+    figure, (left, right) = panels(1, 2, PAGE_IN, 3.4, width_ratios=[1, 1.05])
     _points(left, tables["points"])
     _classes(right, tables["terms"])
     return figure
@@ -59,7 +57,11 @@ def _classes(axes: Axes, terms: pd.DataFrame) -> None:
     names = [f"{name} ({number})" for name, number in zip(classes["class"], classes["points"], strict=True)]
     axes.set_yticks(places, names)
     axes.tick_params(axis="y", labelsize=6, length=0)
-    axes.set(xlabel="error: median, line to the worst", xlim=(0, 0.6), ylim=(-0.8, len(classes) - 0.2))
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set(
+        xlabel="error: median, line to the worst, cut at 60 [%]",
+        xlim=(0, 0.6),
+        ylim=(-0.8, len(classes) - 0.2),
+    )
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=""))
     axes.grid(axis="y", visible=False)
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderpad=0)

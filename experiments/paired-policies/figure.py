@@ -2,13 +2,13 @@
 
 from itertools import combinations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from cowmodel.campaign.statistics import Interval, mean
-from cowmodel.report.style import COLOURS, TWO_COLUMNS_IN
+from cowmodel.report.paper import PAGE_IN, legend, panels
+from cowmodel.report.style import COLOURS
 
 METRICS = {
     "simulated_ms": "length of the run [ms]",
@@ -22,8 +22,8 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Draw the interval of each difference, less the difference itself, by metric."""
     runs = tables["runs"]
     pairs = list(combinations(runs["policy.copy"].unique(), 2))
-    figure, panels = plt.subplots(1, len(METRICS), figsize=(TWO_COLUMNS_IN, 1.9), sharey=True)
-    for axes, (metric, label) in zip(panels, METRICS.items(), strict=True):
+    figure, all_panels = panels(1, len(METRICS), PAGE_IN, 1.9, sharey=True)
+    for axes, (metric, label) in zip(all_panels, METRICS.items(), strict=True):
         for row, pair in enumerate(pairs):
             for shift, (how, (name, marker, colour)) in zip((0.14, -0.14), HOW.items(), strict=True):
                 half = difference(runs, metric, pair, how).half_width
@@ -33,9 +33,8 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
         axes.set(xlabel=f"off its mean: {label}", ylim=(-0.5, len(pairs) - 0.5))
         axes.axvline(0, color="grey", linewidth=0.5, zorder=0)
         axes.grid(axis="y", visible=False)
-    panels[0].set_yticks(range(len(pairs)), [f"{second} less {first}" for first, second in pairs])
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles[:2], labels[:2], loc="outside upper center", ncols=2)
+    all_panels[0].set_yticks(range(len(pairs)), [f"{second} less {first}" for first, second in pairs])
+    legend(figure, *all_panels)
     return figure
 
 

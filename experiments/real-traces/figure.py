@@ -1,12 +1,12 @@
 """Faults and copied memory over time while Redis saves, by policy and by page size; a shell's faults."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cowmodel.report.style import TWO_COLUMNS_IN, series_style
+from cowmodel.report.paper import PAGE_IN, panels
+from cowmodel.report.style import series_style
 
 PAGES = {
     ("x86-64", "base"): "4 KiB",
@@ -22,7 +22,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     redis = memory[memory["workload.trace"].str.contains("redis")].copy()
     leafs = zip(redis["machine.paging"], redis["workload.backing"], strict=True)
     redis["pages"] = [PAGES[leaf] for leaf in leafs]
-    figure, axes = plt.subplots(1, 3, figsize=(TWO_COLUMNS_IN, 2.7))
+    figure, axes = panels(1, 3, PAGE_IN, 2.7)
     redis["faults"] = redis["copies"] + redis["flips"]  # without those that filled the heap
     _over_time(axes[0], redis[redis["pages"] == "4 KiB"], "policy.copy", "faults", 1000)
     axes[0].set(ylabel="copies and flips [1000]", title="Redis, by policy")
@@ -38,7 +38,7 @@ def _over_time(axes: Axes, memory: pd.DataFrame, column: str, value: str, scale:
     for name, group in memory.groupby(column, sort=False):
         look = looks[name] | {"markevery": 10}
         axes.plot(group["time_ps"] / 1e12, group[value] / scale, label=name, **look)
-    axes.set(xlabel="time [s]", xlim=(0, 9))
+    axes.set(xlabel="time [s]", xlim=(-0.2, 9.2))
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2, columnspacing=1)
 
 

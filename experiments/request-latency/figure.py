@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cowmodel.report.style import TWO_COLUMNS_IN, series_style
+from cowmodel.report.paper import PAGE_IN, legend, panels
+from cowmodel.report.style import series_style
 
 PS_PER_MS = 1e9
 POLICIES = ["eager", "cow-flip"]  # cow is as cow-flip until the saver has exited
@@ -17,18 +17,17 @@ TICKS_MS = [0.01, 0.1, 1, 10, 100]
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Draw a column for each backing: latency in windows of time above, its distribution below."""
     backings = tables["runs"]["workload.backing"].unique()
-    figure, axes = plt.subplots(2, len(backings), figsize=(TWO_COLUMNS_IN, 4.1), sharey="row")
+    figure, axes = panels(2, len(backings), PAGE_IN, 4.1, sharey="row")
     looks = {name: look | {"marker": ""} for name, look in series_style(POLICIES).items()}
-    for backing, above, below in zip(backings, *axes, strict=True):
+    for backing, above, below in zip(backings, axes[: len(backings)], axes[len(backings) :], strict=True):
         here = {name: table[table["workload.backing"] == backing] for name, table in tables.items()}
         for policy in POLICIES:
             of_it = {name: table[table["policy.copy"] == policy] for name, table in here.items()}
             _over_time(above, of_it, looks[policy], policy)
             _distribution(below, of_it, looks[policy], policy)
-        above.set_title(backing)
-    axes[0, 0].set_ylabel("99th percentile of latency [ms]")
-    axes[1, 0].set_ylabel("requests that take longer [%]")
-    figure.legend(*axes[1, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+        above.set(title=backing, ylabel="99 % take up to [ms]")
+        below.set_ylabel("take longer [%]")
+    legend(figure, axes[-1])
     return figure
 
 
@@ -41,8 +40,8 @@ def _over_time(axes: Axes, tables: dict[str, pd.DataFrame], look: dict[str, Any]
     if policy == POLICIES[-1]:  # after an eager fork the save begins, and ends, later
         (exit_ps,) = actions.loc[(actions["action"] == "exit") & (actions["pid"] == fork["child"]), "time_ps"]
         axes.axvspan(0, (exit_ps - fork["time_ps"]) / PS_PER_MS, color="#eeeeee", zorder=0)
-        axes.text(200, 0.072, "child saves the heap", fontsize=7, ha="center", color="#555555")
-    axes.set(yscale="log", ylim=(0.06, 150), xlim=(-90, 640), xlabel="arrival after the fork's start [ms]")
+        axes.text(200, 0.062, "child saves the heap", fontsize=7, ha="center", color="#555555")
+    axes.set(yscale="log", ylim=(0.05, 150), xlim=(-90, 640), xlabel="arrival after the fork's start [ms]")
     axes.set_yticks(TICKS_MS[1:], [f"{tick:g}" for tick in TICKS_MS[1:]])
     axes.minorticks_off()
 

@@ -1,11 +1,10 @@
 """Shares of the variance of the times of a fork and of a fault, by price."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
 from cowmodel.report.influence import draw_bars
-from cowmodel.report.style import TWO_COLUMNS_IN
+from cowmodel.report.paper import PAGE_IN, legend, panels
 
 TITLES = {"fork_us.mean": "time of the fork", "fault_us.mean": "mean time of a fault"}
 
@@ -15,11 +14,11 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     table = tables["sensitivity"].copy()
     table["parameter"] = table["parameter"].str.removeprefix("machine.factors.").str.replace("_", " ")
     table["parameter"] = table["parameter"].replace("workload.heap", "size of the heap")
-    figure, panels = plt.subplots(1, 2, figsize=(TWO_COLUMNS_IN, 2.8))
-    for axes, (metric, title) in zip(panels, TITLES.items(), strict=True):
+    figure, both = panels(1, 2, PAGE_IN, 2.8)
+    for axes, (metric, title) in zip(both, TITLES.items(), strict=True):
         draw_bars(axes, table[table["metric"] == metric])
         axes.set_title(title)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    legend(figure, *both)
     return figure
 
 

@@ -1,12 +1,12 @@
 """Bytes copied for each byte written against page size: by object size, and by locality."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cowmodel.report.style import TWO_COLUMNS_IN, series_style
+from cowmodel.report.paper import PAGE_IN, panels
+from cowmodel.report.style import CLOSED_FORM, series_style
 from cowmodel.units import format_size, parse_size
 
 HEAP_BYTES, WRITES = 64 << 20, 2000
@@ -18,13 +18,13 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     runs = tables["runs"].copy()
     base = runs["machine.paging"].map(PAGE_BYTES)
     runs["page_bytes"] = base.where(runs["workload.backing"] == "base", 2 << 20).astype(int)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(TWO_COLUMNS_IN, 2.6), sharey=True)
+    figure, (left, right) = panels(1, 2, PAGE_IN, 2.6, sharey=True)
     _panel(left, runs[runs["workload.locality"] == "uniform"], "workload.object")
-    left.set(ylabel="bytes copied / bytes written [1]", title="uniform writes, by object size")
+    left.set(title="uniform writes, by object size")
     sizes = np.geomspace(4 << 10, 2 << 20, 100)
     for index, size in enumerate(runs["workload.object"].unique()):
         label = "closed form" if index == 0 else None
-        left.plot(sizes, _closed_form(sizes, parse_size(size)), color="red", linewidth=0.7, label=label)
+        left.plot(sizes, _closed_form(sizes, parse_size(size)), label=label, **CLOSED_FORM)
     _legend(left)
     _panel(right, runs[runs["workload.object"] == "64 B"], "workload.locality")
     right.set(title="objects of 64 B, by locality")
@@ -41,7 +41,7 @@ def _panel(axes: Axes, runs: pd.DataFrame, column: str) -> None:
         axes.errorbar(
             mean.index, mean, yerr=spread, label=name, capsize=2, **(looks[name] | {"linestyle": "none"})
         )
-    axes.set(xscale="log", yscale="log", xlabel="page size")
+    axes.set(xscale="log", yscale="log", xlabel="page size", ylabel="bytes copied / bytes written [1]")
     axes.set_xticks(
         [*PAGE_BYTES.values(), 2 << 20], [format_size(s) for s in (*PAGE_BYTES.values(), 2 << 20)]
     )

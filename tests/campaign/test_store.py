@@ -174,9 +174,7 @@ def test_workers_that_write_elsewhere_are_told(house: Path, simulation: Any):
     plan = planned()
     elsewhere = job(plan, Path("elsewhere"))
 
-    with pytest.raises(
-        ConfigError, match="expected 8 runs that workers have written, got none"
-    ):
+    with pytest.raises(ConfigError, match="expected 8 runs that workers have written, got none"):
         list(sweep(plan, Store(RESULTS), serial, elsewhere))
 
 

@@ -1,5 +1,6 @@
 """``cowmodel sweep`` and ``cowmodel figure``: what is missing is made, what is there is kept."""
 
+import json
 import os
 import re
 import signal
@@ -25,8 +26,8 @@ def sweep(*words: str) -> Result:
     return CliRunner().invoke(cli, ["sweep", "flips", "--workers", "1", *words])
 
 
-def figure() -> Result:
-    return CliRunner().invoke(cli, ["figure", "flips"])
+def figure(*words: str) -> Result:
+    return CliRunner().invoke(cli, ["figure", "flips", *words])
 
 
 def test_a_sweep_ends_with_what_is_varied_and_the_three_numbers_of_each_run(
@@ -131,9 +132,67 @@ def test_a_figure_is_drawn_from_the_tables(house: Path, simulation: Any) -> None
     sweep()
     result = figure()
     assert result.stdout.splitlines() == [
-        f"results/flips/figure.{ending}" for ending in ("pdf", "svg", "png")
+        f"results/flips/figure.{ending}" for ending in ("pdf", "svg", "png", "csv", "json")
     ]
     assert Path("results/flips/figure.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_figure_is_written_in_the_formats_asked_for_and_on_the_paper_asked_for(
+    house: Path, simulation: Any
+) -> None:
+    sweep()
+    result = figure("--format", "png", "--format", "svg", "--size", "column")
+    assert result.stdout.splitlines() == [
+        f"results/flips/{name}"
+        for name in ("figure-column.png", "figure-column.svg", "figure.csv", "figure.json")
+    ]
+
+
+def test_a_figure_that_heeds_no_paper_is_refused(house: Path, simulation: Any, edit: Edit) -> None:
+    sweep()
+    edit(Path("experiments/flips/figure.py"), "return figure", "figure.set_figwidth(4); return figure")
+    result = figure("--size", "column")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "experiments/flips/figure.py: expected a figure 3.35 inches wide, got 4; begin it with"
+        " cowmodel.report.paper.panels\n",
+    )
+
+
+def test_a_figure_says_what_it_was_drawn_from(house: Path, simulation: Any) -> None:
+    sweep()
+    figure()
+    said = json.loads((RESULTS / "figure.json").read_text())
+    assert said["experiment"] == "flips"
+    assert said["tables"]["summary.csv"]["rows"] == 8
+    assert said["command"] == "cowmodel figure experiments/flips"
+    assert said["version"] == json.loads((RESULTS / "provenance.json").read_text())["version"]
+
+
+@pytest.mark.parametrize("size", ["3", "columns", "3x", "0.5x3", "3x400", "3 x 4", "-3x4"])
+def test_a_size_that_is_none_is_told_with_those_that_are(house: Path, simulation: Any, size: str) -> None:
+    sweep()
+    result = figure("--size", size)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "--size: expected column, page, or width and height of 1 to 50 inches such as '5x3.2', got "
+        f"{size!r}\n",
+    )
+    assert not (RESULTS / "figure.pdf").exists()
+
+
+def test_an_unknown_format_is_told_with_those_that_exist(house: Path) -> None:
+    result = figure("--format", "eps")
+    assert result.exit_code == 2
+    assert "'eps' is not one of 'pdf', 'svg', 'png'" in result.stderr
+
+
+def test_a_figure_of_tables_without_provenance_is_refused(house: Path, simulation: Any) -> None:
+    sweep()
+    (RESULTS / "provenance.json").unlink()
+    result = figure()
+    assert result.exit_code == 2
+    assert result.stderr.startswith("results/flips/provenance.json: expected what made the tables")
 
 
 def test_a_figure_before_the_sweep_says_what_to_run(house: Path) -> None:
@@ -259,3 +318,23 @@ def test_a_scheduler_and_another_executor_do_not_go_together(house: Path) -> Non
     result = sweep("--executor", "serial", "--scheduler", "tcp://127.0.0.1:1")
     assert result.exit_code == 2
     assert "--executor serial: expected dask with a scheduler" in result.stderr
+
+
+def test_tables_that_are_there_stay_when_no_run_of_this_version_is(
+    house: Path, simulation: Any, edit: Edit
+) -> None:
+    sweep()
+    before = (RESULTS / "summary.csv").read_bytes()
+    edit(Path("configs/tree.toml"), "cores = 2", "cores = 1")
+    result = command("collect", "flips")
+    assert result.exit_code == 2
+    assert "no run of flips as it is now is finished, so its tables are left as they are" in result.stderr
+    assert (RESULTS / "summary.csv").read_bytes() == before
+
+
+def test_a_sweep_of_which_all_runs_fail_says_why(house: Path, simulation: Any, edit: Edit) -> None:
+    edit(EXPERIMENT, '["64 MiB", "128 MiB"]', '["1536 KiB"]')
+    result = sweep()
+    assert result.exit_code == 1
+    assert "4 of 4 runs failed:" in result.stderr
+    assert not (RESULTS / "summary.csv").exists()

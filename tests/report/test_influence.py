@@ -4,6 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 
@@ -50,7 +51,7 @@ def test_long_names_and_many_parameters_stay_inside_the_figure() -> None:
     table = pd.concat([SOBOL] * 6).assign(parameter=names)
     with mpl.rc_context(STYLE):
         figure = bars(table)
-        figure.canvas.draw()
+        FigureCanvasAgg(figure).draw()
         boxes = [figure.legends[0].get_window_extent(), figure.axes[0].get_tightbbox()]
     assert all(box is not None and figure.bbox.contains(*box.min) for box in boxes)
     assert all(box is not None and figure.bbox.contains(*box.max) for box in boxes)

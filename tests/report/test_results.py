@@ -1,5 +1,6 @@
 """What is committed in results/ belongs to what is committed in experiments/."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -25,12 +26,12 @@ def name_of(folder: Path) -> str:
 @pytest.mark.parametrize("folder", EXPERIMENTS, ids=name_of)
 def test_every_figure_is_drawn_from_its_committed_tables_byte_for_byte(folder: Path, tmp_path: Path):
     committed = ROOT / "results" / folder.name
-    for table in committed.glob("*.csv"):
-        shutil.copy(table, tmp_path)
+    for kept in (*committed.glob("*.csv"), committed / "provenance.json"):
+        shutil.copy(kept, tmp_path)
 
     drawn = draw(folder, tmp_path)
 
-    assert len(drawn) == 3
+    assert [path.suffix for path in drawn] == [".pdf", ".svg", ".png", ".csv", ".json"]
     for path in drawn:
         assert path.read_bytes() == (committed / path.name).read_bytes()
 
@@ -45,6 +46,15 @@ def test_the_committed_table_has_a_row_for_each_run_of_the_experiment(folder: Pa
     assert (runs["accounting.most_unaccounted_bytes"] < 1).all()
     assert (runs["accounting.most_uncounted_sharers"] == 0).all()
     assert (runs["accounting.left_bytes"] == 0).all()
+
+
+@pytest.mark.parametrize("folder", EXPERIMENTS, ids=name_of)
+def test_a_committed_figure_is_of_the_committed_tables(folder: Path):
+    committed = ROOT / "results" / folder.name
+    said = json.loads((committed / "figure.json").read_text())
+
+    for name, table in said["tables"].items():
+        assert hashlib.sha256((committed / name).read_bytes()).hexdigest() == table["sha256"]
 
 
 @pytest.mark.parametrize("folder", EXPERIMENTS, ids=name_of)

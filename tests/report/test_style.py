@@ -11,7 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from cowmodel import catalog
-from cowmodel.report.style import ONE_COLUMN_IN, STYLE, draw_band, save, series_style
+from cowmodel.report.paper import COLUMN_IN
+from cowmodel.report.style import STYLE, draw_band, save, series_style
 
 DRAW = """
 import sys, pathlib, matplotlib as mpl
@@ -42,6 +43,20 @@ def test_no_date_and_no_version_of_a_library_is_written(tmp_path: Path) -> None:
         assert b"CreationDate" not in content
         assert b"Matplotlib v" not in content
         assert mpl.__version__.encode() not in content
+
+
+def test_only_the_formats_asked_for_are_written(tmp_path: Path) -> None:
+    save(Figure(), tmp_path, "figure", ["png"])
+    assert [path.name for path in tmp_path.iterdir()] == ["figure.png"]
+
+
+def test_the_fonts_of_a_pdf_are_in_it_as_outlines_that_can_be_searched(tmp_path: Path) -> None:
+    figure = Figure()
+    figure.text(0.5, 0.5, "fork [ms]")
+    (path,) = save(figure, tmp_path, "figure", ["pdf"])
+    content = path.read_bytes()
+    assert b"/FontFile2" in content
+    assert b"/Type3" not in content
 
 
 def test_a_full_disk_leaves_no_half_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +94,7 @@ def test_other_names_take_no_look_of_a_policy_beside_them() -> None:
 def test_policies_differ_without_colour() -> None:
     looks = series_style(catalog.POLICIES).values()
     assert len({look["marker"] for look in looks}) == len(catalog.POLICIES)
+    assert len({look["linestyle"] for look in looks}) == len(catalog.POLICIES)
 
 
 def test_a_band_is_shaded_where_the_table_has_one() -> None:
@@ -94,4 +110,4 @@ def test_a_band_is_shaded_where_the_table_has_one() -> None:
 
 def test_a_figure_is_one_column_wide() -> None:
     with mpl.rc_context(STYLE):
-        assert Figure().get_figwidth() == ONE_COLUMN_IN
+        assert Figure().get_figwidth() == COLUMN_IN
