@@ -1,4 +1,7 @@
-"""Latency over time, and its distribution while a child saves the heap, for each backing."""
+"""Latency over time, and its distribution while a child saves the heap, for each backing.
+
+Lines are the first replication; bars, 95 % intervals of percentiles over all.
+"""
 
 from typing import Any
 
@@ -21,10 +24,15 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     looks = {name: look | {"marker": ""} for name, look in series_style(POLICIES).items()}
     for backing, above, below in zip(backings, axes[: len(backings)], axes[len(backings) :], strict=True):
         here = {name: table[table["workload.backing"] == backing] for name, table in tables.items()}
+        first = {
+            name: table[table["replication"] == 0] for name, table in here.items() if "replication" in table
+        }
         for policy in POLICIES:
-            of_it = {name: table[table["policy.copy"] == policy] for name, table in here.items()}
+            of_it = {name: table[table["policy.copy"] == policy] for name, table in first.items()}
             _over_time(above, of_it, looks[policy], policy)
             _distribution(below, of_it, looks[policy], policy)
+            statistics = here["statistics"]
+            _intervals(below, statistics[statistics["policy.copy"] == policy], looks[policy])
         above.set(title=backing, ylabel="99 % take up to [ms]")
         below.set_ylabel("take longer [%]")
     legend(figure, axes[-1])
@@ -61,3 +69,19 @@ def _distribution(axes: Axes, tables: dict[str, pd.DataFrame], look: dict[str, A
     axes.set_xticks(TICKS_MS, [f"{tick:g}" for tick in TICKS_MS])
     axes.set_yticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
     axes.minorticks_off()
+
+
+def _intervals(axes: Axes, statistics: pd.DataFrame, look: dict[str, Any]) -> None:
+    """Draw how sure percentiles are."""
+    for _, row in statistics.iterrows():
+        longer = 100 - float(row["metric"].partition(".p")[2])
+        ends_ms = [[row["mean"] - max(row["mean_low"], 1)], [row["mean_high"] - row["mean"]]]
+        axes.errorbar(
+            row["mean"] / 1000,
+            longer,
+            xerr=[[end / 1000 for end in side] for side in ends_ms],
+            fmt="none",
+            ecolor=look["color"],
+            elinewidth=1.2,
+            capsize=2.5,
+        )

@@ -15,7 +15,7 @@ PAGE_BYTES = {"x86-64": 4 << 10, "arm64-16k": 16 << 10, "arm64-64k": 64 << 10}
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     """Draw both panels."""
-    runs = tables["runs"].copy()
+    runs = tables["statistics"].copy()
     base = runs["machine.paging"].map(PAGE_BYTES)
     runs["page_bytes"] = base.where(runs["workload.backing"] == "base", 2 << 20).astype(int)
     figure, (left, right) = panels(1, 2, PAGE_IN, 2.6, sharey=True)
@@ -35,12 +35,10 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
 def _panel(axes: Axes, runs: pd.DataFrame, column: str) -> None:
     looks = series_style(runs[column].unique())
     for name, group in runs.groupby(column, sort=False):
-        points = group.groupby("page_bytes")["write_amplification"]
-        mean = points.mean()
-        spread = [mean - points.min(), points.max() - mean]
-        axes.errorbar(
-            mean.index, mean, yerr=spread, label=name, capsize=2, **(looks[name] | {"linestyle": "none"})
-        )
+        group = group.sort_values("page_bytes")
+        ends = [group["mean"] - group["mean_low"], group["mean_high"] - group["mean"]]
+        look = looks[name] | {"linestyle": "none"}
+        axes.errorbar(group["page_bytes"], group["mean"], yerr=ends, label=name, capsize=2, **look)
     axes.set(xscale="log", yscale="log", xlabel="page size", ylabel="bytes copied / bytes written [1]")
     axes.set_xticks(
         [*PAGE_BYTES.values(), 2 << 20], [format_size(s) for s in (*PAGE_BYTES.values(), 2 << 20)]
