@@ -71,6 +71,12 @@ def cli() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the run to this folder.")
+@click.option(
+    "--timeline",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also draw the run, for ui.perfetto.dev: .json or .json.gz; with --set run.record_faults=true.",
+)
 def run(
     config: Path,
     settings: tuple[str, ...],
@@ -78,6 +84,7 @@ def run(
     draws: int,
     as_json: bool,
     out: Path | None,
+    timeline: Path | None,
 ) -> None:
     """Run one configuration and print its summary.
 
@@ -87,16 +94,23 @@ def run(
     """
     from cowmodel.experiment.bands import find_bands
     from cowmodel.experiment.config import load
-    from cowmodel.experiment.run import simulate
+    from cowmodel.experiment.run import priced, simulate
+    from cowmodel.report.timeline import timeline as draw_timeline
+    from cowmodel.report.trace_events import check_path, write
 
-    seeded = settings if seed is None else (*settings, f"run.seed={seed}")
-    configuration = load(config, seeded)
+    changed = settings if seed is None else (*settings, f"run.seed={seed}")
+    if timeline:
+        check_path(timeline)
+        changed = *changed, "run.record_faults=true"
+    configuration = load(config, changed)
     outcome = simulate(configuration, 0)
     bands = find_bands(configuration, 0, outcome.summary, draws)
     folder = _written(out, configuration, draws, outcome, bands) if out else None
+    if timeline:
+        write(timeline, draw_timeline(outcome.tables, priced(configuration)))
     _show(str(config), configuration.document, outcome.summary, bands, as_json)
-    if folder:
-        click.echo(f"written to {folder}", err=True)
+    for place in filter(None, (folder, timeline)):
+        click.echo(f"written to {place}", err=True)
 
 
 def _written(

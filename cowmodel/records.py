@@ -2,11 +2,14 @@
 
 faults    every page fault, if the run records them     actions   every verb that an activity called
 samples   memory of each process, now and then          memory    the machine's frames at the same times
-requests  what a server answered, if there is one
+requests  what a server answered, if there is one       spans     who held which core, accessed and waited,
+                                                        if the run records faults
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -39,6 +42,33 @@ class ActionRow(NamedTuple):
     written_bytes: int
     cost_ps: int
     waited_ps: int
+
+
+class Span(StrEnum):
+    """What a thread does, or has to wait for, other than verbs and faults."""
+
+    CORE = "holds the core"
+    CORE_WAIT = "waits for the core"
+    SWITCH = "switches"
+    MMAP_WAIT = "waits for the mmap lock"
+    ACCESSES = "accesses"
+    PACED = "accesses and pauses"
+
+
+class SpanRow(NamedTuple):
+    """A time that a thread has spent; for `CORE_WAIT`, the core is the one that it got.
+
+    `thread` numbers all threads of the machine in the order in which they began. While it holds a core it
+    switches, waits for the mmap lock, and accesses one after the other; faults are in the midst of accesses.
+    Of accesses each of which has its time, `PACED`, the pauses in between are part.
+    """
+
+    time_ps: int
+    end_ps: int
+    core: int
+    pid: int
+    thread: int
+    span: Span
 
 
 class MemoryRow(NamedTuple):
@@ -83,7 +113,7 @@ class Records:
     Attributes
     ----------
     keeps_rows : bool
-        The same.
+        The same, and whether spans get one.
     fault_counts : Counter of Fault
         How often each kind with its work occurred; always kept.
     actions : list of ActionRow
@@ -92,6 +122,10 @@ class Records:
     samples : list of (time in ps, Usage)
         Memory of each process.
     memory : list of MemoryRow
+    spans : list of SpanRow
+        In the order in which they ended.
+    thread_numbers : iterator of int
+        Those of threads that are yet to begin.
     """
 
     def __init__(self, keep_faults: bool) -> None:
@@ -103,6 +137,8 @@ class Records:
         self.action_work = NOTHING
         self.samples: list[tuple[int, Usage]] = []
         self.memory: list[MemoryRow] = []
+        self.spans: list[SpanRow] = []
+        self.thread_numbers = itertools.count(1)
         self._request_batches = [(np.zeros(0, np.int64),) * len(REQUEST)]
 
     def fault(self, row: FaultRow, fault: Fault) -> None:
@@ -117,6 +153,11 @@ class Records:
         if self.keeps_rows:
             self._settle()
             self._fault_batches.append(columns())
+
+    def span(self, row: SpanRow) -> None:
+        """Take note of a time that a thread has spent."""
+        if self.keeps_rows:
+            self.spans.append(row)
 
     def requests(self, thread: int, arrival_ps: Numbers, start_ps: Numbers, end_ps: Numbers) -> None:
         """Take note of requests that a thread has answered."""

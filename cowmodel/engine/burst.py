@@ -165,7 +165,13 @@ class Burst:
 
 
 class FaultRow(NamedTuple):
-    """One page fault; `time_ps` is when it began, `waited_ps` how long it waited for locks and memory."""
+    """One page fault; `time_ps` is when it began, `waited_ps` how long it waited for locks and memory.
+
+    Of that `memory_wait_ps` for memory, `table_wait_ps` for the lock of its table page, the rest for the
+    mmap lock; `held_ps` is the part of `cost_ps` for which it held the lock of the table, at its end::
+
+        | waits: mmap lock | waits: memory | prepares, copies | waits: table | holds it |
+    """
 
     time_ps: int
     core: int
@@ -175,6 +181,9 @@ class FaultRow(NamedTuple):
     copied_bytes: int
     cost_ps: int
     waited_ps: int
+    memory_wait_ps: int
+    table_wait_ps: int
+    held_ps: int
 
 
 class Completion(NamedTuple):

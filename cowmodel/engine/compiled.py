@@ -76,7 +76,7 @@ class CompiledEngine:
             self._transfer_ps(),
         )
         self._faults: dict[tuple[int, int], Fault] = {}
-        log = np.zeros((_LOG_ROWS * observer.keeps_rows, 6), np.int64)
+        log = np.zeros((_LOG_ROWS * observer.keeps_rows, 8), np.int64)
         self._told = kernels.Told(np.zeros((1, kernels.KINDS, 0), np.int64), log, np.zeros(1, np.int64))
         self._cores, self._tree = np.zeros((1, kernels.FIELDS), np.int64), np.zeros((2, 2), np.int64)
         self._price_faults(others=0)
@@ -200,13 +200,15 @@ class CompiledEngine:
         version = space.page_table.version
         if state[code.STATE] == code.COMMITTING:
             pending = self._pending.pop(core, None) or self._copy_under_way(core, vpn)
-            began, now = int(state[code.BEGAN]), int(state[code.CLOCK])
-            self._go_on(core, self._handler.commit(core, burst.process, vpn, pending, began, now))
+            times = int(state[code.BEGAN]), int(state[code.QUEUED]), int(state[code.CLOCK])
+            self._go_on(core, self._handler.commit(core, burst.process, vpn, pending, *times))
         else:
             began, now = int(state[code.CLOCK]), int(max(state[code.CLOCK], state[code.LOCKED]))
             far = is_far(vpn, int(state[code.LAST]))
             try:
-                clock, begun = self._handler.begin(core, burst.process, vpn, write, far, began, now)
+                clock, state[code.QUEUED], begun = self._handler.begin(
+                    core, burst.process, vpn, write, far, began, now
+                )
                 state[code.LAST] = vpn
             except Signal as signal:
                 burst.signal = signal
@@ -275,7 +277,7 @@ class CompiledEngine:
 
     def _columns(self, log: Numbers, pids: dict[int, int]) -> dict[str, Any]:
         """Return logged faults as the columns of a table of faults."""
-        times, cores, vpns, kinds, places, waited = log.T
+        times, cores, vpns, kinds, places, waited, for_memory, for_table = log.T
         faults = [self._faults[kind, 0] for kind in range(self._code.KINDS)]
         pid = np.array([pids.get(core, 0) for core in range(len(self._cores))])[cores]
         return {
@@ -287,4 +289,7 @@ class CompiledEngine:
             "copied_bytes": np.array([fault.work.copied_bytes for fault in faults])[kinds],
             "cost_ps": self._rules.costs[kinds, WHERES + places],
             "waited_ps": waited,
+            "memory_wait_ps": for_memory,
+            "table_wait_ps": for_table,
+            "held_ps": self._rules.costs[kinds, WHERES + places] - self._rules.costs[kinds, places % WHERES],
         }

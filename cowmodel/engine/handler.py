@@ -35,37 +35,53 @@ class FaultHandler:
 
     def begin(
         self, core: int, process: Process, vpn: int, write: bool, far: bool, began_ps: int, now_ps: int
-    ) -> tuple[int, Pending | None]:
+    ) -> tuple[int, int, Pending | None]:
         """Handle a fault that began at `began_ps`; return when it is over, or ready to commit, and that.
 
-        `far` says that the last one of the core was not near.
+        In between, how long it waits for memory; `far` says that the last one of the core was not near.
         """
         self._kernel.tlbs.fault(core, vpn)
         fault = self._kernel.begin_fault(process, vpn, write, far)
-        ready = now_ps + self._contention.wait_for_memory(now_ps, fault.work) + self._prepared_ps(fault.work)
+        waits = self._contention.wait_for_memory(now_ps, fault.work)
+        ready = now_ps + waits + self._prepared_ps(fault.work)
         if isinstance(fault, Pending):
-            return ready, fault
-        return self._end(core, process, vpn, fault, began_ps, now_ps, ready), None
+            return ready, waits, fault
+        return self._end(core, process, vpn, fault, began_ps, waits, now_ps, ready), waits, None
 
     def commit(
-        self, core: int, process: Process, vpn: int, pending: Pending, began_ps: int, now_ps: int
+        self,
+        core: int,
+        process: Process,
+        vpn: int,
+        pending: Pending,
+        began_ps: int,
+        memory_wait_ps: int,
+        now_ps: int,
     ) -> int:
         """Commit what is ready now; return when the fault is over."""
         fault = self._kernel.commit_fault(process, pending)
-        return self._end(core, process, vpn, fault, began_ps, now_ps, now_ps)
+        return self._end(core, process, vpn, fault, began_ps, memory_wait_ps, now_ps, now_ps)
 
     def _end(
-        self, core: int, process: Process, vpn: int, fault: Fault, began_ps: int, now_ps: int, ready_ps: int
+        self,
+        core: int,
+        process: Process,
+        vpn: int,
+        fault: Fault,
+        began_ps: int,
+        memory_wait_ps: int,
+        now_ps: int,
+        ready_ps: int,
     ) -> int:
         """Return when a fault is over that asks for the lock of its table now and needs it once ready."""
         cost = self._price(fault.work)
         row = process.memory.page_table.walk(vpn) // self._kernel.geometry.entries
         held = cost - self._prepared_ps(fault.work)
-        waited = self._contention.wait_for_table(now_ps, row, held) if row >= 0 else 0
-        end = ready_ps + waited + held
-        copied, waited = fault.work.copied_bytes, end - began_ps - cost
-        told = FaultRow(began_ps, core, process.pid, vpn, fault.kind, copied, cost, waited)
-        self._observer.fault(told, fault)
+        table_wait = self._contention.wait_for_table(now_ps, row, held) if row >= 0 else 0
+        end = ready_ps + table_wait + held
+        what = began_ps, core, process.pid, vpn, fault.kind, fault.work.copied_bytes
+        waits = end - began_ps - cost, memory_wait_ps, table_wait
+        self._observer.fault(FaultRow(*what, cost, *waits, held), fault)
         return end
 
     def _prepared_ps(self, work: Work) -> int:

@@ -30,6 +30,7 @@ The state of a core is one row of `cores`, int64[C, 23]:
     STRICT PACED TIMED         whether hits wait for their turn; whether accesses have times, or a `Service`
     OTHERS LOCKED              other cores of the space; until when it is locked
     BEGAN NEW SEEN             of a fault under way: its start, new frame (-1: the caller has it), entry found
+    QUEUED                     and how long it waited for memory
     OWNER                      what the space is in the records of large folios
 
 What a kernel cannot resolve (no table, the zero frame, frames of objects or merged ones, huge leafs, last
@@ -84,7 +85,8 @@ from cowmodel.hardware.tlb import (
 from cowmodel.kernel.fault import NEAR_PAGES
 
 CLOCK, POSITION, END, LIMIT, ROW, FIRST, FILL_FROM, FILL_END, HITS = range(9)
-STATE, STRICT, PACED, OTHERS, LOCKED, BEGAN, NEW, SEEN, OWNER, COLD, LAST, WHERE, TIMED, FIELDS = range(9, 23)
+STATE, STRICT, PACED, OTHERS, LOCKED, BEGAN, NEW, SEEN, OWNER, COLD, LAST, WHERE = range(9, 21)
+TIMED, QUEUED, FIELDS = range(21, 24)
 IDLE, RUNNING, FAULTING, COMMITTING, DONE, STOPPED = range(6)
 NOTHING, COMPLETED, RARE, LOG_FULL = range(4)  # what `advance` ended with
 FLIP, COPY, COPY_AND_FREE, LATE_COPY, FILL, LATE_FILL, SPURIOUS, KINDS = range(8)  # of faults
@@ -170,8 +172,8 @@ class Free(NamedTuple):
 class Told(NamedTuple):
     """What the caller learns of faults: `counts[core, kind, place]`, and a row a fault if `log` has any.
 
-    A place is WHERES * other cores + where. A row of the log, int64[L, 6], is began, core, page, kind, place,
-    waited; `logged[0]` are full.
+    A place is WHERES * other cores + where. A row of the log, int64[L, 8], is began, core, page, kind, place,
+    waited in all, for memory, for the table; `logged[0]` are full.
     """
 
     counts: Any
@@ -642,14 +644,14 @@ def end_fault(costs, tables, told, state, core, now, ready, row, page, kind):
     place = _BITS(WHERES * others + state[WHERE])
     cost = costs[_BITS(kind), place + _BITS(WHERES)]
     held = cost - costs[_BITS(kind), _BITS(state[WHERE])]
-    end = ready + held
-    if len(tables):
-        end += wait(tables, row, now, held)
+    queued = wait(tables, row, now, held) if len(tables) else np.int64(0)
+    end = ready + queued + held
     told.counts[core, _BITS(kind), place] += 1
     if len(told.log):
         line = told.log[_BITS(told.logged[0])]
         line[0], line[1], line[2], line[3] = state[BEGAN], np.int64(core), page, kind
         line[4], line[5] = np.int64(place), end - state[BEGAN] - cost
+        line[6], line[7] = state[QUEUED], queued
         told.logged[0] += 1
     return end
 
@@ -664,7 +666,7 @@ def turn(memory, rules, lists, tlb, free, told, state, core, now, translated):
     page, place = lists.pages[row, at], _BITS(lists.places[row, at])
     slot, ready = place >> _ONE, now
     if state[STATE] == FAULTING:
-        state[BEGAN], state[HITS] = state[CLOCK], 0
+        state[BEGAN], state[HITS], state[QUEUED] = state[CLOCK], 0, 0
         if translated:
             forget(tlb, core, page)
         kind = decide(memory, rules, state, slot, place & _ONE, page, now)
@@ -674,11 +676,10 @@ def turn(memory, rules, lists, tlb, free, told, state, core, now, translated):
             state[WHERE] = 2 * state[COLD] + (abs(page - state[LAST]) > NEAR_PAGES)
             state[LAST] = page
         if kind == _PENDING:
-            waited = np.int64(0)
             if rules.transfer_ps:
                 free.memory[1] += rules.transfer_ps
-                waited = wait(free.memory, 0, now, rules.transfer_ps)
-            return COMMITTING, now + waited + costs[COPY if state[SEEN] else FILL, _BITS(state[WHERE])]
+                state[QUEUED] = wait(free.memory, 0, now, rules.transfer_ps)
+            return COMMITTING, now + state[QUEUED] + costs[COPY if state[SEEN] else FILL, _BITS(state[WHERE])]
         ready += costs[_BITS(max(kind, FLIP)), _BITS(state[WHERE])]
     else:
         kind = commit(memory, rules.flips, state, slot)

@@ -19,7 +19,8 @@ from cowmodel.kernel.work import Work
 class _Run:
     """A burst on a core, with its arrays as lists, which are quicker to read singly.
 
-    `began_ps` is when the fault under way began, None without one; `pending` what it has prepared so far.
+    `began_ps` is when the fault under way began, None without one; `pending` what it has prepared so far,
+    `memory_wait_ps` for how long it waited for memory then.
     """
 
     core: int
@@ -31,6 +32,7 @@ class _Run:
     busy_ps: list[int]
     began_ps: int | None = None
     pending: Pending | None = None
+    memory_wait_ps: int = 0
 
     @property
     def due(self) -> tuple[int, int]:
@@ -113,7 +115,8 @@ class ReferenceEngine:
             burst.service.began_ps[burst.done] = now
         if run.pending:
             assert run.began_ps is not None
-            over = self._handler.commit(run.core, burst.process, vpn, run.pending, run.began_ps, now)
+            times = run.began_ps, run.memory_wait_ps, now
+            over = self._handler.commit(run.core, burst.process, vpn, run.pending, *times)
             run.clock_ps, run.pending, run.began_ps = over, None, None
         elif run.began_ps is None and (step := self._step(run, vpn, written > 0)) != REFUSED:
             run.clock_ps = now + self._prices[step] + run.busy_ps[burst.done]
@@ -128,7 +131,7 @@ class ReferenceEngine:
             began = now if run.began_ps is None else run.began_ps
             far = is_far(vpn, self._last_vpns.get(run.core, 0))
             try:
-                over, run.pending = self._handler.begin(
+                over, run.memory_wait_ps, run.pending = self._handler.begin(
                     run.core, burst.process, vpn, written > 0, far, began, now
                 )
                 self._last_vpns[run.core] = vpn

@@ -106,7 +106,9 @@ class RunTable(Parameters):
 
     seed: Count = Field(description="entropy of all random streams")
     sample_every: Duration = Field(description="simulated time between samples; 0 for the last alone")
-    record_faults: bool = Field(description="true for a table of all faults")
+    record_faults: bool = Field(
+        description="true for tables of all faults, and of what threads did and waited for"
+    )
 
 
 class _Name(Parameters):

@@ -21,7 +21,7 @@ from cowmodel.kernel.kernel import Kernel
 from cowmodel.kernel.work import OF_TLBS, Work
 from cowmodel.machine import Machine
 from cowmodel.program import start
-from cowmodel.records import ActionRow, MemoryRow, Records
+from cowmodel.records import ActionRow, MemoryRow, Records, SpanRow
 from cowmodel.units import format_duration
 from cowmodel.workload.streams import Streams
 
@@ -53,13 +53,14 @@ class Outcome:
 
     @cached_property
     def tables(self) -> dict[str, "pd.DataFrame"]:
-        """The records as tables: faults, actions, samples, memory, requests, and what sums these up."""
+        """The records as tables: faults, actions, spans, samples, memory, requests; what sums these up."""
         import pandas as pd  # costs what a small run does; most runs are only summed up
 
         samples = [{"time_ps": time} | asdict(one) for time, one in self.records.samples]
         return {
             "faults": self.records.fault_table(),
             "actions": pd.DataFrame(self.records.actions, columns=ActionRow._fields),
+            "spans": pd.DataFrame(self.records.spans, columns=SpanRow._fields),
             "samples": pd.DataFrame(samples),
             "memory": pd.DataFrame(self.records.memory, columns=MemoryRow._fields),
             "requests": pd.DataFrame(self.records.request_columns()),

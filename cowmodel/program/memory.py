@@ -18,6 +18,7 @@ from cowmodel.kernel.vma import Vma
 from cowmodel.kernel.work import Work
 from cowmodel.machine import Activity
 from cowmodel.program.thread import Thread
+from cowmodel.records import Span
 
 _BURST = 1 << 16  # accesses, of which an engine's lists fit into the processor's cache
 
@@ -147,8 +148,9 @@ class Memory(Thread):
             while not part.finished:
                 if (pause_ps := part.pauses_until_ps - self.now) > 0:
                     yield from self.sleep(self.machine.pause(pause_ps))
-                core, done = (yield from self._on_core()), part.done
+                core, done, since = (yield from self._on_core()), part.done, self.now
                 yield self.machine.burst(core, part, self._slice_end)
+                self._note(Span.ACCESSES if part.earliest_ps is None else Span.PACED, since)
                 found, loads = self.machine.kernel.tlbs.taken(core)
                 work = Work(hits=part.done - done, tlb_hits=found, walk_loads=loads)
                 self.machine.records.action_work += work

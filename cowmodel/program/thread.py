@@ -11,7 +11,7 @@ from cowmodel.engine.burst import NEVER_PS
 from cowmodel.kernel.process import Process
 from cowmodel.kernel.work import NOTHING, Work
 from cowmodel.machine import Activity, Event, Machine
-from cowmodel.records import ActionRow
+from cowmodel.records import ActionRow, Span, SpanRow
 
 
 class Thread:
@@ -20,6 +20,8 @@ class Thread:
     Attributes
     ----------
     process : Process
+    number : int
+        Of all threads of the machine, from 1 on.
     core, last_core : int or None
         The core that it holds; the one it held last.
     ended : Event
@@ -30,10 +32,11 @@ class Thread:
 
     def __init__(self, machine: Machine, process: Process) -> None:
         self.machine, self.process = machine, process
+        self.number = next(machine.records.thread_numbers)
         self.core: int | None = None
         self.last_core: int | None = None
         self.ended, self.released = machine.event(), machine.event()
-        self._slice_end = 0
+        self._slice_end = self._held_since = 0
 
     @property
     def now(self) -> int:
@@ -52,13 +55,14 @@ class Thread:
             result, work = verb()
             yield from self._spend(action, work, result)
             return result
-        machine, space = self.machine, self.process.memory
+        machine, space, asked = self.machine, self.process.memory, self.now
         with machine.mmap_lock(self.process).request() as held:
             yield held
             space.locked_until_ps = NEVER_PS
             try:
                 while ready := machine.engine.faults_end(self.process):
                     yield machine.pause(ready + 1 - self.now)
+                self._note(Span.MMAP_WAIT, asked)
                 result, work = verb()
                 if not machine.contention.mmap_locks:
                     space.locked_until_ps = self.now
@@ -95,18 +99,29 @@ class Thread:
         if self.machine.contended and self.now >= self._slice_end:
             self._leave()
         if self.core is None:
+            asked = self.now
             self.core = self.last_core = yield self.machine.acquire(self.last_core)
+            self._held_since = self.now
+            self._note(Span.CORE_WAIT, asked)
             self.process.memory.cores += 1
             switch = self.machine.switch(self.core, self.process)
             if switch != NOTHING:
                 self.machine.records.action_work += switch
                 yield self.machine.pause(self.machine.costs.cost_ps(switch))
+                self._note(Span.SWITCH, self._held_since)
             self._slice_end = self.now + self.machine.quantum_ps
         return self.core
 
     def _leave(self) -> None:
         if self.core is not None:
+            self._note(Span.CORE, self._held_since)
             self.machine.release(self.core)
             self.core = None
             if self.process.space:
                 self.process.space.cores -= 1
+
+    def _note(self, span: Span, since_ps: int) -> None:
+        """Take note of what the thread has done since a time, on or for its core."""
+        assert self.core is not None
+        row = SpanRow(since_ps, self.now, self.core, self.process.pid, self.number, span)
+        self.machine.records.span(row)

@@ -77,8 +77,29 @@ def test_out_also_writes_the_run(house: Path) -> None:
     result = run("--json", "--out", "here")
     (folder,) = Path("here").iterdir()
     written = json.loads((folder / "run.json").read_text())
-    assert written["summary"] == json.loads(result.stdout)["summary"]
+    assert written["metrics"] == json.loads(result.stdout)["summary"]
     assert result.stderr == f"written to {folder}\n"
+
+
+def test_a_timeline_is_drawn_with_all_faults_whatever_the_configuration_says(house: Path) -> None:
+    result = run("--timeline", "run.json", "--set", "run.record_faults=false")
+    slices = [event for event in json.loads(Path("run.json").read_text())["traceEvents"] if "cat" in event]
+    faults = sum(json.loads(run("--json").stdout)["summary"]["faults"].values())
+    assert len([one for one in slices if one["cat"] == "fault"]) == faults > 0
+    assert result.stderr == "written to run.json\n"
+
+
+def test_a_timeline_leaves_what_is_printed_as_it_is(house: Path) -> None:
+    assert run("--timeline", "run.json.gz").stdout == run().stdout
+
+
+def test_a_timeline_that_cannot_be_written_is_refused_before_the_run(house: Path, simulation: Any) -> None:
+    result = run("--timeline", "run.perfetto")
+    assert (result.exit_code, result.stdout, simulation.calls) == (2, "", 0)
+    assert (
+        result.stderr
+        == "run.perfetto: expected a name that ends in .json or .json.gz, got 'run.perfetto'; rename it\n"
+    )
 
 
 def test_a_wrong_configuration_is_a_message_and_exit_code_two(house: Path) -> None:
@@ -116,7 +137,7 @@ def test_a_full_disk_is_a_message_with_the_path_and_exit_code_two(
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("pandas.DataFrame.to_parquet", fail)
+    monkeypatch.setattr("cowmodel.campaign.store.os.rename", fail)
     result = run("--out", "here")
     assert result.exit_code == 2
     assert result.stderr.startswith("here/")

@@ -232,8 +232,8 @@ def test_each_fault_is_told_of_once_with_its_cost(bench: Bench):
     bench.advance()
 
     assert bench.seen == [
-        FaultRow(0, 0, child.pid, 5, "cow_copy", PAGE, TRAP + COPY, 0),
-        FaultRow(50_000, 0, parent.pid, 5, "cow_reuse", 0, TRAP + FLIP, 0),
+        FaultRow(0, 0, child.pid, 5, "cow_copy", PAGE, TRAP + COPY, 0, 0, 0, 0),
+        FaultRow(50_000, 0, parent.pid, 5, "cow_reuse", 0, TRAP + FLIP, 0, 0, 0, FLIP),
     ]
 
 

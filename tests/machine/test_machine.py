@@ -241,9 +241,15 @@ def test_a_fault_is_recorded_with_who_took_it_when_where_and_at_what_cost():
 
     first = 1 << 28
     assert fault_rows(machine.records) == [
-        FaultRow(20, 0, 1, first, "zero_fill", 0, 100, 0),
-        FaultRow(123, 0, 1, first + 1, "zero_fill", 0, 100, 0),
+        FaultRow(20, 0, 1, first, "zero_fill", 0, 100, 0, 0, 0, 0),
+        FaultRow(123, 0, 1, first + 1, "zero_fill", 0, 100, 0, 0, 0, 0),
     ]
+
+
+def test_without_a_record_of_faults_nobody_records_how_threads_spend_their_time():
+    machine = run(bench(prices(traps=100), record_faults=False), fresh_pages(3))
+
+    assert machine.records.spans == []
 
 
 def test_without_a_record_of_faults_their_costs_are_counted_all_the_same():
