@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import lsq_linear
+from scipy.optimize import nnls
 
 from cowmodel.cost.model import size_at_a_time
 from cowmodel.kernel.work import Work
@@ -31,12 +31,16 @@ Floats = NDArray[np.float64]
 CURVES: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("pte_entries", "entry_jumps"), (1 << 10, 1 << 16)),
     **dict.fromkeys(("drops", "drop_jumps"), (1 << 10, 1 << 13)),
+    "pmd_entries": (1 << 6, 1 << 9),
+    "filled_parts": ((1 << 4) - 1, (1 << 8) - 1),
 }
 """Terms that are curves, and how many at a time their two points are for."""
 
 _HUBER = 0.05  # relative residuals beyond this count less than by their square
 _ROUNDS = 12
 _ALIKE = 0.05  # a column whose rest, once the others are taken out, is smaller than this is none of its own
+_OWN = 0.05  # a row of which less is free is all that a price was found from
+_MISSES = 0.5, 2.0  # of microseconds, misses beyond these tell nothing
 _PS_PER_NS = 1000
 
 
@@ -79,6 +83,8 @@ class Fit:
     predicted_ns : float64[rows]
     condition : float
         Of the matrix of counts, its columns brought to one length: how much errors may grow.
+    parts : float64[rows, terms]
+        Which share of its measured time each term has in each prediction.
     """
 
     terms: list[Term]
@@ -88,6 +94,7 @@ class Fit:
     rows: list[Measured]
     predicted_ns: Floats
     condition: float
+    parts: Floats
 
     @property
     def measured_ns(self) -> Floats:
@@ -103,10 +110,19 @@ class Fit:
     @property
     def noise(self) -> Floats:
         """How far the medians may be off by chance, as shares of them, float64[rows] (one standard error)."""
-        spreads = [1.4826 * np.median(np.abs(np.array(row.ns) - np.median(row.ns))) for row in self.rows]
-        counts = np.array([len(row.ns) for row in self.rows])
-        errors: Floats = 1.2533 * np.array(spreads) / np.sqrt(counts) / self.measured_ns
-        return errors
+        return np.array([_noise(row) for row in self.rows])
+
+    @property
+    def left_out(self) -> Floats:
+        """By which factor each prediction would miss had its row not been fitted, float64[rows].
+
+        NaN for a row without which a price would be unknown.
+        """
+        q, _ = np.linalg.qr(self.parts[:, self.prices_ps > 0] * np.sqrt(_repeatable(self.noise))[:, None])
+        free = 1 - np.sum(q**2, axis=1)
+        without = 1 + self.residuals / np.maximum(free, _OWN)
+        factors: Floats = np.clip(1 / np.maximum(without, 1 / _MISSES[1]), *_MISSES)
+        return np.where(free > _OWN, factors, np.nan)
 
     @property
     def misfits(self) -> list[str]:
@@ -138,15 +154,17 @@ def fit(rows: Sequence[Measured], order: Sequence[str], draws: int = 100, seed: 
     scaled = counts / measured[:, None]
     kept, contained = _apart(scaled, terms)
     matrix = scaled[:, kept]
-    prices = _solve(matrix, np.ones(len(rows)))
+    sure = _repeatable(np.array([_noise(row) for row in rows]))
+    prices = _solve(matrix, np.ones(len(rows)), sure)
     predicted = matrix @ prices
     rng = np.random.default_rng(seed)
-    drawn = [_solve(matrix, _drawn_anew(rows, predicted, rng)) for _ in range(draws)]
+    drawn = [_solve(matrix, _drawn_anew(rows, predicted, rng), sure) for _ in range(draws)]
     lengths = np.linalg.norm(matrix, axis=0)
     condition = float(np.linalg.cond(matrix / np.where(lengths > 0, lengths, 1)))
     found = [terms[at] for at in kept]
+    predicted_ns = predicted * measured / _PS_PER_NS
     return Fit(
-        found, prices, np.array(drawn), contained, list(rows), predicted * measured / _PS_PER_NS, condition
+        found, prices, np.array(drawn), contained, list(rows), predicted_ns, condition, matrix * prices
     )
 
 
@@ -186,16 +204,32 @@ def _apart(scaled: Floats, terms: Sequence[Term]) -> tuple[list[int], dict[str, 
     return kept, contained
 
 
-def _solve(matrix: Floats, wanted: Floats) -> Floats:
-    """Return the prices, at least 0, with the least robust sum of squared relative residuals."""
+def _noise(row: Measured) -> float:
+    """Return how far the median of a row may be off by chance, as a share of it (one standard error)."""
+    median = np.median(row.ns)
+    spread = 1.4826 * np.median(np.abs(np.array(row.ns) - median))
+    return float(1.2533 * spread / np.sqrt(len(row.ns)) / median)
+
+
+def _repeatable(noise: Floats) -> Floats:
+    """Return the weight of each row: less than 1 so far as chance outweighs what prices cannot explain."""
+    weights: Floats = 1 / (1 + (noise / _HUBER) ** 2)
+    return weights
+
+
+def _solve(matrix: Floats, wanted: Floats, sure: Floats) -> Floats:
+    """Return the prices, at least 0, with the least robust sum of squared relative residuals.
+
+    `sure` are the weights of rows, float64[rows].
+    """
     scale = np.linalg.norm(matrix, axis=0)
-    weights = np.ones(len(wanted))
+    weights = sure
     solution = np.zeros(matrix.shape[1])
     for _ in range(_ROUNDS):
         root = np.sqrt(weights)
-        solution = lsq_linear(matrix / scale * root[:, None], wanted * root, (0, np.inf)).x / scale
+        solution = nnls(matrix / scale * root[:, None], wanted * root)[0] / scale
         residuals = np.abs(matrix @ solution - wanted)
-        weights = np.where(residuals > _HUBER, _HUBER / np.maximum(residuals, _HUBER), 1.0)
+        weights = sure * _HUBER / np.maximum(residuals, _HUBER)
     return np.maximum(solution, 0.0)
 
 

@@ -1,7 +1,7 @@
 """The cost model: one price for each field of `Work`; the cost of work is the sum of counts times prices.
 
 Terms of a fault              traps, allocations, zeroed and copied bytes, releases of old frames, flips ...
-and of memory beyond caches   cold_frames, far_records
+and of memory beyond caches   cold_frames, far_doublings
 Terms of fork and exit        entries and parts of folios, how many frames are out of order, table pages ...
 """
 

@@ -52,7 +52,7 @@ CONTAINED = {
     "insertions": "allocations",
     "notices": "flips",
     "evictions": "frees",
-    "far_records": "traps",
+    "far_doublings": "traps",
     "splits": "traps",
     "releases": "invalidations",
     "cold_frames": "allocations",

@@ -22,7 +22,8 @@ WITHIN = {
 
 COLUMNS = ("step", "measured_ns", "predicted_ns", "noise", "repetitions")
 _INTERVAL = 0.05, 0.95
-_MISSES = 0.5, 2.0  # of microseconds, misses beyond these tell nothing
+_EVEN = 1e-9  # so that a price which no step shows misses as all of them do
+_GOLDEN = 0.6180339887498949  # its multiples, less whole numbers, fill 0 to 1 evenly however many there are
 _GB_PER_S = 1000  # that is a byte in a picosecond
 
 
@@ -52,8 +53,9 @@ def write_preset(path: Path, machine: str, rounds: int, found: Fit, drift: float
 def preset_text(name: str, machine: str, how: str, found: Fit, drift: float) -> str:
     """Return a preset in TOML.
 
-    Intervals are those of each price; a draw has besides, for all prices alike, a miss such as prices have
-    where they were fitted, so that the band of a prediction is where a measurement may lie.
+    Intervals are those of each price; a draw has besides, for each price, a miss such as steps have in which
+    it counts, so that the band of a prediction is where a measurement may lie. All misses of a draw are at
+    the same quantile, since those of one step go one way.
 
     Parameters
     ----------
@@ -66,9 +68,9 @@ def preset_text(name: str, machine: str, how: str, found: Fit, drift: float) -> 
         prices of a draw are higher or lower together by so much.
     """
     rng = np.random.default_rng(0)
-    prices_drawn = found.draws_ps * np.exp(drift * rng.standard_normal((len(found.draws_ps), 1)))
-    misses = np.clip(found.measured_ns / found.predicted_ns, *_MISSES)
-    draws = prices_drawn * rng.choice(misses, (len(prices_drawn), 1))
+    prices_drawn: Floats = found.draws_ps * np.exp(drift * rng.standard_normal((len(found.draws_ps), 1)))
+    quantiles = np.array([number * _GOLDEN % 1 for number in range(1, len(prices_drawn) + 1)])
+    draws: Floats = prices_drawn * _misses(found, quantiles)
     fields = list(dict.fromkeys(term.field for term in found.terms))
     free = {field: other for field, other in WITHIN.items() if other in fields}
     free |= {field: " and ".join(others) for field, others in found.contained.items()}
@@ -93,6 +95,19 @@ def write_measurements(path: Path, found: Fit) -> None:
             found.rows, found.measured_ns, found.predicted_ns, found.noise, strict=True
         ):
             writer.writerow([row.name, round(measured), round(predicted), f"{noise:.4f}", len(row.ns)])
+
+
+def _misses(found: Fit, quantiles: Floats) -> Floats:
+    """Return by which factor each price misses at some quantiles, float64[quantiles, terms].
+
+    Of the steps that were measured, each counts by the share of its time that the price has in it.
+    """
+    order = np.argsort(found.left_out)
+    factors = found.left_out[order]
+    weights = np.where(np.isfinite(factors)[:, None], found.parts[order], 0) + _EVEN
+    reached = np.cumsum(weights, axis=0) / weights.sum(axis=0)
+    columns = [np.nan_to_num(factors, nan=1.0)[np.searchsorted(column, quantiles)] for column in reached.T]
+    return np.stack(columns, axis=1)
 
 
 def _at_points(found: Fit, values: Floats, field: str) -> Floats:

@@ -18,12 +18,13 @@ from cowmodel.kernel.fault import (
     replaced,
 )
 from cowmodel.kernel.kernel import Kernel
+from cowmodel.kernel.state import MOST_DOUBLINGS
 from cowmodel.kernel.work import Work
 
 _MOST_SHARERS = 256  # of which the policy is asked beforehand; more are rare
 
 
-WHERES = 4  # a fault is 2 * whether memory is larger than the cache + whether the fault before was far away
+WHERES = 2 * (MOST_DOUBLINGS + 1)  # a fault is 2 * doublings of memory over the cache + whether it is far
 
 
 def common_faults(page_bytes: int, others: int, where: int) -> tuple[Fault, ...]:
@@ -46,7 +47,7 @@ def common_faults(page_bytes: int, others: int, where: int) -> tuple[Fault, ...]
 
 def looking(kind: str, where: int) -> Work:
     """Return what a fault of `kind` takes more for where it is."""
-    return out_of_cache(kind, kind in (*COPY, *FILL), cold=where > 1, far=where % 2 > 0)
+    return out_of_cache(kind, kind in (*COPY, *FILL), doublings=where // 2, far=where % 2 > 0)
 
 
 def access_prices(kernel: Kernel, price: Callable[[Work], int]) -> list[int]:

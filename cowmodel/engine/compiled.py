@@ -183,7 +183,7 @@ class CompiledEngine:
         state = self._cores[core]
         state[code.OWNER] = space.page_table.root + 1
         state[code.OTHERS], state[code.LOCKED] = space.other_cores, space.locked_until_ps
-        state[code.COLD] = self._kernel.is_cold(space)
+        state[code.DOUBLINGS] = self._kernel.doublings(space)
         self._look_up(core)
 
     def _look_up(self, core: int) -> None:

@@ -85,7 +85,7 @@ from cowmodel.hardware.tlb import (
 from cowmodel.kernel.fault import NEAR_PAGES
 
 CLOCK, POSITION, END, LIMIT, ROW, FIRST, FILL_FROM, FILL_END, HITS = range(9)
-STATE, STRICT, PACED, OTHERS, LOCKED, BEGAN, NEW, SEEN, OWNER, COLD, LAST, WHERE = range(9, 21)
+STATE, STRICT, PACED, OTHERS, LOCKED, BEGAN, NEW, SEEN, OWNER, DOUBLINGS, LAST, WHERE = range(9, 21)
 TIMED, QUEUED, FIELDS = range(21, 24)
 IDLE, RUNNING, FAULTING, COMMITTING, DONE, STOPPED = range(6)
 NOTHING, COMPLETED, RARE, LOG_FULL = range(4)  # what `advance` ended with
@@ -673,7 +673,7 @@ def turn(memory, rules, lists, tlb, free, told, state, core, now, translated):
         if kind == _PERMITTED:
             return RUNNING, now
         if kind != _RARE:
-            state[WHERE] = 2 * state[COLD] + (abs(page - state[LAST]) > NEAR_PAGES)
+            state[WHERE] = 2 * state[DOUBLINGS] + (abs(page - state[LAST]) > NEAR_PAGES)
             state[LAST] = page
         if kind == _PENDING:
             if rules.transfer_ps:

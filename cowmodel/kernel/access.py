@@ -65,8 +65,8 @@ class Accesses(KernelState):
         """
         process.memory.family.changes += 1  # a bus error leaves the tables that it has made
         fault = dispatch.begin(self, process, vpn, write)
-        if far | (cold := self.is_cold(process.memory)):
-            more = out_of_cache(fault.kind, fault.work.allocations > 0, cold, far)
+        if doublings := self.doublings(process.memory):
+            more = out_of_cache(fault.kind, fault.work.allocations > 0, doublings, far)
             fault = fault._replace(work=fault.work + more)
         return fault if isinstance(fault, Pending) else _noted(process, fault)
 

@@ -39,16 +39,18 @@ def is_far(vpn: int, last_vpn: int) -> bool:
     return abs(vpn - last_vpn) > NEAR_PAGES
 
 
-def out_of_cache(kind: str, fills: bool, cold: bool, far: bool) -> Work:
+def out_of_cache(kind: str, fills: bool, doublings: int, far: bool) -> Work:
     """Return what a fault takes more because it does not find in the caches what it needs.
 
-    A fault that copies or flips looks at the frame that was there, whose record is near that of the fault
-    before or is not; `cold` says that memory is larger than the cache: neither is a new frame in it, if it
-    `fills` one.
+    Memory is larger than the cache by so many `doublings`: what lies there is not in it, be it the frame that
+    a fault copies or flips or the new one that it `fills`. A fault that is `far` from the one before does not
+    find their neighbours either, nor those of its entry.
     """
-    looks = kind in COPIES or kind in FLIPS
+    looks, cold = kind in COPIES or kind in FLIPS, doublings > 0
     return Work(
-        cold_frames=int(cold and fills), cold_records=int(cold and looks), far_records=int(far and looks)
+        cold_frames=int(cold and fills),
+        cold_records=int(cold and looks),
+        far_doublings=doublings * (far and (looks or fills)),
     )
 
 

@@ -44,20 +44,28 @@ def fork_space(kernel: KernelState, parent: AddressSpace) -> tuple[AddressSpace,
     child = AddressSpace(PageTable(kernel.arena), parent.family)
     child.vmas = [vma.duplicate() for vma in inherited]
     work = Work(forks=1, flushes=1, shootdowns=parent.other_cores, vmas=len(child.vmas), pgd_tables=1)
-    work += Work(cold_forks=int(kernel.is_cold(parent)))
     work += pins.split_huge(kernel, parent, pinned)
     if pinned:
         pinned = pins.copied_at_fork(kernel, parent, written)  # page by page, where a huge one was split
     runs = [(run, vma) for vma in written for run in vma.runs()]
     runs.sort(key=lambda pair: pair[0].level, reverse=True)  # the order in which room was asked for
+    written_bytes = 0
     for run, vma in runs:
-        work += _copy_tables(kernel, parent.page_table, child.page_table, run, vma, pinned.get(run))
-    return child, work
+        made = _copy_tables(kernel, parent.page_table, child.page_table, run, vma, pinned.get(run))
+        written_bytes += _written_bytes(made, kernel.geometry.leaf_bytes(run.level))
+        work += made
+    return child, work + Work(cold_forks=int(written_bytes > kernel.cache_bytes))
 
 
 def _found(kernel: KernelState, vma: Vma) -> bool:
     """Return whether a child finds all of shared `vma` mapped that its parent has."""
     return vma.level > 1 and not vma.private and not kernel.era.hugetlb_refaults
+
+
+def _written_bytes(made: Work, leaf_bytes: int) -> int:
+    """Return how much was written since the last fork, of which all was writable, or now for the child."""
+    protections = made.protections + made.part_protections + made.large_protections
+    return protections * leaf_bytes + made.copied_bytes
 
 
 def _copy_tables(

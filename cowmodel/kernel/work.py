@@ -37,8 +37,9 @@ class Work(NamedTuple):
     cold_frames, cold_records : int
         Of faults in memory that is larger than the cache: new frames; old ones, of which the kernel looks up
         how they are used.
-    far_records : int
-        Old frames, of faults that are not near the one before.
+    far_doublings : int
+        Of faults that fill, copy or flip and are not near the one before: by how many doublings memory is
+        larger than the cache, since the further it is beyond that, the longer take entries and records.
     searches : int
         Frames whose last sharer the kernel looked for through the reverse map.
     invalidations, flushes : int
@@ -51,8 +52,8 @@ class Work(NamedTuple):
     rewrites : int
         Entries that mprotect or advice changed.
     cold_forks : int
-        Forks that find the kernel's own code and data out of the caches: of a process with more memory than
-        these hold, or none was made just before.
+        Forks that find the kernel's own code and data out of the caches: more memory than these hold was
+        written since the last one, or none was made just before.
     vmas : int
         Mappings duplicated by fork.
     pte_entries, pmd_entries, pud_entries : int
@@ -112,7 +113,7 @@ class Work(NamedTuple):
     releases: int = 0
     cold_frames: int = 0
     cold_records: int = 0
-    far_records: int = 0
+    far_doublings: int = 0
     searches: int = 0
     invalidations: int = 0
     flushes: int = 0

@@ -27,7 +27,7 @@ PREFERRED = (
     *("pmd_tables", "scans", "entry_jumps", "drop_jumps", "protections", "pmd_entries"),
     *("part_protections", "large_protections", "deposits", "large_drops", "withdrawals", "freed_bytes"),
     *("parts", "batches", "dropped_parts", "splits", "mapped_around"),
-    *("filled_parts", "insertions", "notices", "evictions", "cold_frames", "cold_records", "far_records"),
+    *("filled_parts", "insertions", "notices", "evictions", "cold_frames", "cold_records", "far_doublings"),
     *("table_frees", "rewrites", "threads", "spawns", "execs"),
 )
 """Terms that the benchmarks bring out; of those that cannot be told apart, the first has the price."""
@@ -84,7 +84,7 @@ def played(
             name = one.once.name
             if name not in skipped:
                 try:
-                    sessions[name].append(session(one.twice, program, len(one.once.steps)))
+                    sessions[name].append(session(one.twice, program, one.rehearsed))
                 except CannotMeasure as reason:
                     skipped[name] = str(reason)
             told()

@@ -101,7 +101,7 @@ def predictions(
         works = [row.works if frames_known else _out_of_order(row.works, share) for share in shares]
         drawn = [_us(works, model) for works, model in zip(works, models, strict=True)]
         usual = row.works if frames_known else _out_of_order(row.works, 0.5)
-        low, high = np.quantile(drawn, (0.05, 0.95))
+        low, high = np.quantile(drawn, (0.05, 0.95), method="weibull")  # at ranks p (n + 1)
         scenario, _, name = row.name.partition(": ")
         took = float(np.median(row.ns)) / _NS_PER_US
         yield Predicted(

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from cowmodel.live.benchmarks import Benchmark, benchmark
+from cowmodel.live.benchmarks import Benchmark, benchmark, full_size
 from cowmodel.units import parse_size
 
 _FORKS = """
@@ -79,15 +79,15 @@ def unseen() -> Iterator[Benchmark]:
 def _texts(most: int) -> Iterator[tuple[str, str]]:
     for backing, (settings, page, unit, sizes) in _BACKINGS.items():
         for size in sizes:
-            if parse_size(_full(size)) <= most:
-                pool = settings.format(pool=parse_size(_full(size)) >> 21)
+            if parse_size(full_size(size)) <= most:
+                pool = settings.format(pool=parse_size(full_size(size)) >> 21)
                 text = _FORKS.format(settings=pool, size=size, page=page, unit=unit)
                 yield f"forks-{backing}-{size}", text
     for size, pages in {"1m": 1 << 8, "32m": 1 << 13, "512m": 1 << 17}.items():
         for name, order in _orders(pages).items():
             yield f"storm-base-{size}-{name}", _STORM.format(size=size, order=order)
     for size in ("32m", "512m"):
-        pool = f"set hugepages {parse_size(_full(size)) >> 20}"
+        pool = f"set hugepages {parse_size(full_size(size)) >> 20}"
         for page, settings in {"thp": "", "hugetlb": pool}.items():
             text = _HUGE_STORM.format(settings=settings, size=size, page=page)
             yield f"storm-{page}-{size}", text
@@ -104,8 +104,3 @@ def _orders(pages: int) -> dict[str, str]:
         "shuffled": "shuffle seed=7",
         "zipf": f"zipf n={pages} s=0.99 seed=7",
     }
-
-
-def _full(size: str) -> str:
-    """Return a size of the scenario language as one of configurations."""
-    return f"{size[:-1]} {size[-1].upper()}iB"

@@ -295,7 +295,7 @@ def test_a_burst_of_the_wrong_form_is_refused(vpns: np.ndarray, written: np.ndar
 
 # ------------------------------------------------------------------------ out of the cache
 NEW, OLD, AWAY = 20, 50, 3
-IN_MEMORY = prices(hits=HIT, traps=TRAP, cold_frames=NEW, cold_records=OLD, far_records=AWAY)
+IN_MEMORY = prices(hits=HIT, traps=TRAP, cold_frames=NEW, cold_records=OLD, far_doublings=AWAY)
 
 
 @pytest.fixture(params=list(ENGINES))
@@ -318,30 +318,36 @@ def child_of(bench: Bench, pages: int) -> Process:
     return bench.kernel.fork(bench.process(pages, populated=True))[0]
 
 
-@pytest.mark.parametrize(("pages", "more"), [(32, 0), (33, NEW)])
-def test_new_frames_are_cold_where_more_is_mapped_than_the_cache_holds(small: Bench, pages: int, more: int):
+@pytest.mark.parametrize(("pages", "more", "away"), [(32, 0, 0), (33, NEW, AWAY)])
+def test_new_frames_are_cold_and_far_from_each_other_where_more_is_mapped_than_the_cache_holds(
+    small: Bench, pages: int, more: int, away: int
+):
     process = small.process(pages)
 
     small.engine.start(0, burst(process, 31, 23, 9, 18), 0, FOREVER)
     small.advance()
 
-    assert more_ps(small) == [more] * 4
+    assert more_ps(small) == [more + away, more, more + away, more + away]
 
 
-@pytest.mark.parametrize(("pages", "more"), [(32, 0), (33, NEW + OLD)])
-def test_copies_look_at_a_frame_that_is_cold_in_large_memory_and_far_if_the_fault_before_was(
-    small: Bench, pages: int, more: int
+@pytest.mark.parametrize(
+    ("pages", "more", "doublings"),
+    [(32, 0, 0), (33, NEW + OLD, 1), (64, NEW + OLD, 1), (65, NEW + OLD, 2), (128, NEW + OLD, 2)],
+)
+def test_copies_look_at_a_frame_that_is_the_further_in_large_memory_if_the_fault_before_was_not_near(
+    small: Bench, pages: int, more: int, doublings: int
 ):
     child = child_of(small, pages)
 
     small.engine.start(0, burst(child, 31, 23, 9, 18), 0, FOREVER)
     small.advance()
 
-    assert more_ps(small) == [more + AWAY, more, more + AWAY, more + AWAY]
+    far = more + doublings * AWAY
+    assert more_ps(small) == [far, more, far, far]
 
 
 def test_a_fault_is_near_or_far_from_the_last_of_its_core_in_whatever_burst_that_was(small: Bench):
-    mine, yours = child_of(small, 32), child_of(small, 32)
+    mine, yours = child_of(small, 33), child_of(small, 33)
     small.engine.start(0, burst(mine, 30), 0, FOREVER)
     small.engine.start(1, burst(yours, 8), 0, FOREVER)
     small.advance()
@@ -350,16 +356,17 @@ def test_a_fault_is_near_or_far_from_the_last_of_its_core_in_whatever_burst_that
     small.engine.start(1, burst(yours, 16), 5000, FOREVER)
     small.advance()
 
-    assert (more_ps(small, 0), more_ps(small, 1)) == ([AWAY, AWAY], [0, 0])  # a core begins near page 8
+    near, far = NEW + OLD, NEW + OLD + AWAY
+    assert (more_ps(small, 0), more_ps(small, 1)) == ([far, far], [near, near])  # a core begins near page 8
 
 
 def test_an_access_without_a_fault_takes_no_part_in_that(small: Bench):
-    child, vpns = child_of(small, 32), np.array([10, 31, 11])
+    child, vpns = child_of(small, 33), np.array([10, 31, 11])
 
     small.engine.start(0, Burst(child, vpns, np.array([1, 0, 1])), 0, FOREVER)
     small.advance()
 
-    assert more_ps(small) == [AWAY, 0]
+    assert more_ps(small) == [NEW + OLD + AWAY, NEW + OLD]
 
 
 def test_rare_faults_are_like_others_in_what_they_find_and_where_they_leave_the_core(small: Bench):
@@ -377,7 +384,7 @@ def test_rare_faults_are_like_others_in_what_they_find_and_where_they_leave_the_
         ("cow_copy", NEW + OLD),
         ("cow_reuse", OLD),
         ("cow_copy", NEW + OLD + AWAY),
-        ("shared_map", NEW),
+        ("shared_map", NEW + AWAY),
         ("cow_copy", NEW + OLD + AWAY),
     ]
 
@@ -391,7 +398,7 @@ def test_memory_that_is_mapped_between_two_bursts_may_make_all_of_it_cold(small:
     small.engine.start(0, burst(process, 5), 5000, FOREVER)
     small.advance()
 
-    assert more_ps(small) == [0, NEW]
+    assert more_ps(small) == [0, NEW + AWAY]
 
 
 # ---------------------------------------------------------------------- service

@@ -35,7 +35,7 @@ ROUND = CostModel(  # prices of few digits, so that many things happen at the sa
     {field: Price(value, "assumed") for field, value in Work()._asdict().items()}
     | {name: Price(100, "assumed") for name in ("hits", "forks", "exits", "walk_loads", "cold_frames")}
     | {name: Price(100, "assumed") for name in ("cold_records", "filled_parts", "releases", "cold_forks")}
-    | {name: Price(100, "assumed") for name in ("far_records", "mapped_around", "insertions", "notices")}
+    | {name: Price(100, "assumed") for name in ("far_doublings", "mapped_around", "insertions", "notices")}
     | {name: Price(200, "assumed") for name in ("traps", "switches", "waits", "tlb_hits")},
 )
 

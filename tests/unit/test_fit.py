@@ -71,6 +71,32 @@ def test_a_row_that_is_wrong_as_a_whole_changes_prices_little():
     assert found_ns(fit(wrong, ORDER, draws=3)) == pytest.approx(TRUE, rel=0.1)
 
 
+def test_a_row_that_does_not_repeat_counts_less_than_one_that_does():
+    first, *others = rows()
+    unsure = first._replace(ns=tuple(ns * factor for ns in first.ns[:3] for factor in (0.3, 1.3, 3)))
+    sure = first._replace(ns=(first.ns[0] * 1.3,) * 9)
+
+    off = [abs(found_ns(fit([one, *others], ORDER, draws=3))["traps"] / 500 - 1) for one in (unsure, sure)]
+
+    assert off[0] < off[1] / 2
+
+
+def test_a_row_that_was_left_out_is_missed_by_more_than_one_that_was_fitted():
+    found = fit(rows(0.1), ORDER, draws=3)
+    fitted = found.measured_ns / found.predicted_ns
+
+    assert (np.abs(found.left_out - 1) >= np.abs(fitted - 1) - 1e-3).all()
+    assert np.std(found.left_out) > np.std(fitted)
+
+
+def test_a_row_without_which_a_price_were_unknown_misses_by_nobody_knows_what():
+    only = measured(Work(exits=1, flips=5000), np.full(9, 2.0))
+
+    found = fit([*rows(0.01), only], (*ORDER, "flips"), draws=3)
+
+    assert [np.isnan(factor) for factor in found.left_out] == [*[False] * len(rows()), True]
+
+
 def test_no_price_is_below_zero():
     cheaper = measured(Work(exits=1, flips=5000), np.full(9, 0.5))  # as if flips gave time back
 
@@ -145,6 +171,18 @@ def test_drift_makes_all_prices_of_a_draw_higher_or_lower_together(tmp_path: Pat
     assert [costs.drawn(k).prices["traps"].value_ps / 5e5 for k in range(30)] == pytest.approx(
         shares, rel=1e-3
     )
+
+
+def test_draws_of_a_price_differ_by_what_the_steps_miss_in_which_it_counts(tmp_path: Path):
+    forks = [measured(Work(forks=1), np.full(9, factor)) for factor in (0.7, 0.85, 1.15, 1.3)]
+    found = fit([*rows(), *forks], ORDER, draws=100)
+
+    write_preset(tmp_path / "mine.toml", "x", 1, found, drift=0.0)
+
+    draws = load_preset(tmp_path / "mine.toml").draws
+    spread = {field: np.ptp(np.quantile(draws[field], (0.05, 0.95))) / TRUE[field] / 1e3 for field in TRUE}
+    assert spread["forks"] > 0.4
+    assert spread["traps"] < 0.1
 
 
 def test_a_point_of_a_curve_that_nothing_was_measured_near_costs_what_the_other_does(tmp_path: Path):

@@ -399,16 +399,16 @@ def test_no_frame_is_taken_leave_of_at_a_fill_a_flip_or_a_write_to_a_zero_page()
 
 
 # --------------------------------------------------------------------- out of the cache
-def cached(pages: int, cache_pages: int, shared: bool = False) -> Scene:
+def cached(pages: int, cache_pages: int, shared: bool = False, policy: str = "cow-flip") -> Scene:
     """Return a process with a heap, none of it touched, and a cache of so many pages."""
-    kernel = Kernel(TOY, 25 * PAGE, POLICIES["cow-flip"](), cache_bytes=cache_pages * PAGE)
+    kernel = Kernel(TOY, 25 * PAGE, POLICIES[policy](), cache_bytes=cache_pages * PAGE)
     parent, _ = kernel.spawn()
     heap, _ = kernel.mmap(parent, pages * PAGE, shared=shared, at_page=0)
     return Scene(kernel, parent, heap)
 
 
 def outside(work: Work) -> tuple[int, int, int]:
-    return work.cold_frames, work.cold_records, work.far_records
+    return work.cold_frames, work.cold_records, work.far_doublings
 
 
 def looks(kernel: Kernel, process: Process, vpn: int, write: bool = True, far: bool = False) -> tuple:
@@ -424,7 +424,19 @@ def test_memory_is_out_of_the_cache_once_more_is_mapped_than_that_holds():
     kernel.mmap(parent, PAGE, at_page=8)
 
     assert before == ("zero_fill", 0, 0, 0)
-    assert looks(kernel, parent, heap.first + 1, far=True) == ("zero_fill", 1, 0, 0)
+    assert looks(kernel, parent, heap.first + 1, far=True) == ("zero_fill", 1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("pages", "cache_pages", "doublings"), [(4, 4, 0), (5, 4, 1), (8, 4, 1), (9, 4, 2), (9, 1, 4), (9, 0, 7)]
+)
+def test_a_fault_that_is_not_near_is_the_further_the_more_often_memory_doubles_the_cache(
+    pages: int, cache_pages: int, doublings: int
+):
+    kernel, parent, heap = cached(pages, cache_pages)
+
+    assert looks(kernel, parent, heap.first, far=True)[-1] == doublings
+    assert looks(kernel, parent, heap.first + 1)[-1] == 0
 
 
 def test_faults_that_fill_or_copy_take_a_cold_frame_and_those_that_copy_or_flip_look_at_one():
@@ -447,12 +459,23 @@ def test_what_a_child_has_mapped_counts_for_the_child_alone():
     kernel.mmap(child, PAGE, at_page=8)
 
     assert looks(kernel, child, heap.first, far=True) == ("cow_copy", 1, 1, 1)
-    assert looks(kernel, parent, heap.first, far=True) == ("cow_reuse", 0, 0, 1)  # far in any cache
+    assert looks(kernel, parent, heap.first, far=True) == ("cow_reuse", 0, 0, 0)
 
 
+@pytest.mark.parametrize("policy", ["cow", "eager"])
 @pytest.mark.parametrize(("pages", "cold"), [(4, 0), (5, 1)])
-def test_a_fork_of_more_than_the_cache_holds_is_cold(pages: int, cold: int):
-    assert forked(cached(pages, cache_pages=4)).cold_forks == cold
+def test_a_fork_is_cold_if_more_was_written_than_the_cache_holds(pages: int, cold: int, policy: str):
+    stage = cached(pages, cache_pages=4, policy=policy)
+    stage.kernel.populate(stage.parent, stage.heap)
+
+    assert forked(stage).cold_forks == cold
+
+
+def test_a_fork_is_not_cold_if_nothing_was_written_since_the_last_however_much_memory_there_is():
+    stage = cached(pages=9, cache_pages=4)
+    stage.kernel.populate(stage.parent, stage.heap)
+
+    assert [forked(stage).cold_forks, forked(stage).cold_forks] == [1, 0]
 
 
 def test_a_fault_that_comes_too_late_has_looked_as_well():

@@ -96,7 +96,7 @@ def test_a_scenario_that_ships_takes_the_faults_the_work_and_the_time_of_its_ste
         pytest.skip("a policy that seeks last sharers does not go with large folios")
     if policy == "eager" and scenario.settings.hugepages == 2:
         pytest.skip("a fork that copies finds no hugetlb page")
-    elsewhere = {"cold_forks": 0, "far_records": 0}  # they say what happened before, or on that core
+    elsewhere = {"cold_forks": 0, "far_doublings": 0}  # they say what happened before, or on that core
     stage = ModelStage(scenario, setup({"policy.copy": policy}))
     kinds, works = Counter[str](), Counter[Work]()
     mapped = set[object]()
