@@ -12,7 +12,19 @@ from typing import Any
 PACKAGE = Path(__file__).parents[1]
 # What starts runs, collects or shows them cannot change one.
 NOT_THE_MODEL = (
-    *("campaign/*", "campaign/*/*", "report/*", "speed/*", "*cli.py", "progress.py", "__main__.py"),
+    *(
+        "campaign/*",
+        "campaign/*/*",
+        "report/*",
+        "report/*/*",
+        "report/*/*/*",
+        "experiment/schema.py",
+        "live/*",
+        "speed/*",
+        "*cli.py",
+        "progress.py",
+        "__main__.py",
+    ),
 )
 LIBRARIES = ("simpy", "networkx", "numpy", "scipy", "pandas", "pyarrow", "pydantic")
 
