@@ -17,6 +17,7 @@ from cowmodel.campaign_cli import changes, clean, collect, results_folder, retry
 from cowmodel.errors import ConfigError, CowmodelError
 from cowmodel.reproduce_cli import bundle, compare, reproduce
 from cowmodel.scenario_cli import scenario
+from cowmodel.watch_cli import watch
 
 if TYPE_CHECKING:
     from cowmodel.experiment.bands import Bands
@@ -212,7 +213,21 @@ def check(files: Sequence[Path]) -> None:
         raise ConfigError("\n".join(wrong))
 
 
-for command in (sweep, status, retry, collect, clean, show, reproduce, bundle, compare, scenario, calibrate):
+COMMANDS = (
+    sweep,
+    status,
+    retry,
+    collect,
+    clean,
+    show,
+    reproduce,
+    bundle,
+    compare,
+    scenario,
+    watch,
+    calibrate,
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

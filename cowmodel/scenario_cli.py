@@ -44,7 +44,7 @@ def run(file: Path, as_json: bool, settings: tuple[str, ...]) -> None:
     from cowmodel.scenario.model import ModelStage
     from cowmodel.scenario.play import play
 
-    read, machine = _read(file), _setup(settings)
+    read, machine = find_scenario(file), set_up(settings)
     _show(play(read, ModelStage(read, machine)), as_json)
 
 
@@ -59,7 +59,7 @@ def live(file: Path, as_json: bool) -> None:
     from cowmodel.live.processes import agent
     from cowmodel.live.stage import live
 
-    read = _read(file)
+    read = find_scenario(file)
     with agent() as program, closing(live(read, program)) as rows:
         _show(rows, as_json)
 
@@ -78,8 +78,8 @@ def compare(ctx: click.Context, files: Sequence[Path], settings: tuple[str, ...]
     from cowmodel.scenario.read import shipped
     from cowmodel.speed.running_kernel import CannotMeasure
 
-    machine = _setup(settings)
-    scenarios = [_read(file) for file in files or shipped().values()]
+    machine = set_up(settings)
+    scenarios = [find_scenario(file) for file in files or shipped().values()]
     different = 0
     try:
         with agent() as program:
@@ -110,7 +110,7 @@ def fuzz(
     from cowmodel.live.processes import agent
     from cowmodel.speed.running_kernel import CannotMeasure
 
-    machine = _setup(settings)
+    machine = set_up(settings)
     for wrong in [backing for backing in backings if backing not in BACKINGS]:
         raise ConfigError(suggest("--backing", wrong, BACKINGS))
     try:
@@ -180,13 +180,15 @@ def _verdict(came: "Comparison") -> str:
     return f"{came.steps} rows agree"
 
 
-def _read(file: Path) -> "Scenario":
+def find_scenario(file: Path) -> "Scenario":
+    """Read a scenario, by its path or by the name of one that ships; raise as `read_scenario` does."""
     from cowmodel.scenario.read import read_scenario, shipped
 
     return read_scenario(file if file.exists() else shipped().get(file.name, file))
 
 
-def _setup(settings: Sequence[str]) -> "Setup":
+def set_up(settings: Sequence[str]) -> "Setup":
+    """Return the machine that settings describe; raise as `setup` does."""
     from cowmodel.experiment.document import parse_settings
     from cowmodel.scenario.setup import setup
 

@@ -33,10 +33,10 @@ LAYERS = (
     ("experiment",),
     ("campaign",),
     ("report", "speed", "scenario on the model"),
-    ("live",),
+    ("live", "watch"),
     ("progress", "where_cli"),
     ("scenario_cli", "calibrate_cli", "campaign_cli"),
-    ("reproduce_cli",),
+    ("reproduce_cli", "watch_cli"),
     ("cli", "demo"),
     ("__main__",),
 )
@@ -177,7 +177,8 @@ def test_only_the_machine_knows_simpy_and_the_script_that_it_is_compared_with():
         ("matplotlib", {"report"}),
         ("networkx", {"report"}),
         ("scipy", {"campaign", "cost", "report"}),
-        ("rich", {"progress"}),
+        ("rich", {"progress", "watch", "watch_cli"}),
+        ("jinja2", {"watch"}),
         ("pydantic", {"campaign", "experiment", "workload"}),
     ],
 )

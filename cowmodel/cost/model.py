@@ -75,14 +75,23 @@ class CostModel:
 
     def _cost_ps(self, work: Work) -> int:
         """Return the time that `work` takes, in whole picoseconds."""
-        unbacked = round(self.unbacked * (work.zeroed_bytes + work.copied_bytes))
-        work = work._replace(unbacked_bytes=unbacked)
+        work = self._on_the_host(work)
         cost = sum(count * value for count, value in zip(work, self._values, strict=True))
         for field in self._curves:
             if count := getattr(work, field):
                 price = self.prices[field]
                 cost += count * (price.at(size_at_a_time(work, field)) - price.value_ps)
         return round(cost)
+
+    def parts_ps(self, work: Work) -> dict[str, float]:
+        """Return the share of each field of `work` in its time, ps; in sum, rounded, `cost_ps`."""
+        work = self._on_the_host(work)
+        done = [(field, count) for field, count in work._asdict().items() if count]
+        return {field: count * self.prices[field].at(size_at_a_time(work, field)) for field, count in done}
+
+    def _on_the_host(self, work: Work) -> Work:
+        """Return `work` with what of its memory the host does not back."""
+        return work._replace(unbacked_bytes=round(self.unbacked * (work.zeroed_bytes + work.copied_bytes)))
 
     @property
     def assumed(self) -> list[str]:

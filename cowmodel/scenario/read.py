@@ -115,6 +115,7 @@ class Reader:
             "op": op,
             "proc": "" if op == "stat" else self.draft.cast.living(words.take("a process")),
             "expected": expectations(line.expected),
+            "text": " ".join(line.words),
         }
         step = READERS[op](self.draft, words, head)
         words.finish()

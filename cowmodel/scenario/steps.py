@@ -55,6 +55,8 @@ class Step:
         What it acts on, and whom it makes; empty if nothing or nobody.
     group : int
         Accesses of one group run at the same time; 0 for a step by itself.
+    text : str
+        The words of its line, the number of an iteration put in.
     """
 
     number: int
@@ -65,6 +67,7 @@ class Step:
     region: str = ""
     child: str = ""
     group: int = 0
+    text: str = ""
 
     @property
     def feature(self) -> str:
