@@ -15,6 +15,7 @@ import click
 from cowmodel.calibrate_cli import calibrate
 from cowmodel.campaign_cli import changes, clean, collect, results_folder, retry, show, status, sweep, typed
 from cowmodel.errors import ConfigError, CowmodelError
+from cowmodel.report_cli import report
 from cowmodel.reproduce_cli import bundle, compare, reproduce
 from cowmodel.scenario_cli import scenario
 from cowmodel.watch_cli import watch
@@ -223,6 +224,7 @@ COMMANDS = (
     reproduce,
     bundle,
     compare,
+    report,
     scenario,
     watch,
     calibrate,

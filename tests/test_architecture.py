@@ -36,7 +36,7 @@ LAYERS = (
     ("live", "watch"),
     ("progress", "where_cli"),
     ("scenario_cli", "calibrate_cli", "campaign_cli"),
-    ("reproduce_cli", "watch_cli"),
+    ("reproduce_cli", "report_cli", "watch_cli"),
     ("cli", "demo"),
     ("__main__",),
 )
@@ -178,7 +178,7 @@ def test_only_the_machine_knows_simpy_and_the_script_that_it_is_compared_with():
         ("networkx", {"report"}),
         ("scipy", {"campaign", "cost", "report"}),
         ("rich", {"progress", "watch", "watch_cli"}),
-        ("jinja2", {"watch"}),
+        ("jinja2", {"report", "watch"}),
         ("pydantic", {"campaign", "experiment", "workload"}),
     ],
 )

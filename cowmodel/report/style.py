@@ -98,10 +98,21 @@ def series_style(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     >>> series_style(["fork", "spawn"])["spawn"]
     {'color': '#D55E00', 'marker': 's', 'linestyle': '--'}
     """
+    return {name: look(number) for name, number in looks(names).items()}
+
+
+def looks(names: Iterable[str]) -> dict[str, int]:
+    """Return the number of the look of each series, as `series_style` gives them.
+
+    Examples
+    --------
+    >>> looks(["fork", "base"])
+    {'fork': 1, 'base': 0}
+    """
     wanted = list(dict.fromkeys(names))
     fixed = {name: shelf.index(name) for shelf in _shelves() for name in wanted if name in shelf}
     free = (number for number in range(len(wanted) * 2) if number not in fixed.values())
-    return {name: _look(fixed[name] if name in fixed else next(free)) for name in wanted}
+    return {name: fixed[name] if name in fixed else next(free) for name in wanted}
 
 
 def _shelves() -> list[list[str]]:
@@ -109,7 +120,7 @@ def _shelves() -> list[list[str]]:
     return [["base", "hugetlb 2 MiB", "hugetlb 1 GiB"], list(catalog.POLICIES)]
 
 
-def _look(number: int) -> dict[str, Any]:
+def look(number: int) -> dict[str, Any]:
     """Give look `number`: 8 colours, with other markers and lines on the second round."""
     again = number // len(COLOURS)
     return {
