@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,13 +177,27 @@ def _sweep(plan: "Plan", store: "Store", where: Where) -> None:
         raise SimulationError(told(failures, plan, store))
 
 
+@contextmanager
+def _kept() -> Iterator[None]:
+    """Say of a file that cannot be written, as on a full disk, what then."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:  # our output, which somebody has closed
+            raise
+        raise ConfigError(
+            f"{error.filename}: {error.strerror}; what is finished is kept: the same command goes on"
+        ) from error
+
+
+@_kept()
 def completed(plan: "Plan", store: "Store", where: Where) -> "list[tuple[str, Failure]]":
     """Make what is missing, showing how far it is, and return what failed.
 
     Raises
     ------
     ConfigError
-        If a run cannot be written.
+        If a run cannot be written, or the executor ends.
     """
     from cowmodel.campaign.census import census
 
@@ -196,10 +211,6 @@ def completed(plan: "Plan", store: "Store", where: Where) -> "list[tuple[str, Fa
         done = f"{now.finished} of {now.wanted} runs are finished"
         click.echo(f"interrupted: {done}; the same command goes on", err=True)
         raise click.exceptions.Exit(130) from None
-    except OSError as error:
-        raise ConfigError(
-            f"{error.filename}: {error.strerror}; what is finished is kept: the same command goes on"
-        ) from error
 
 
 def told(failures: "list[tuple[str, Failure]]", plan: "Plan", store: "Store") -> str:
@@ -230,6 +241,7 @@ def _made(plan: "Plan", store: "Store", where: Where, missing: int) -> list[tupl
     return failures
 
 
+@_kept()
 def _collected(plan: "Plan", store: "Store") -> None:
     """Write the tables, name them, and show the headlines."""
     from cowmodel.campaign.collect import collect as collecting

@@ -76,7 +76,8 @@ class Where:
     def executor(self, runs: int) -> "Executor":
         """Return what makes runs."""
         if self.dask:
-            from cowmodel.campaign.executors.distributed import Cluster, distributed
+            from cowmodel.campaign.executors.cluster import Cluster
+            from cowmodel.campaign.executors.distributed import distributed
 
             return partial(distributed, Cluster(*self._words))
         if self._serial:

@@ -16,6 +16,7 @@ import errno
 import fcntl
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -191,8 +192,8 @@ def commit(runs: Path, name: str, package: Package) -> None:
     OSError
         If it cannot be written, with its path.
     """
-    # some 65 us, where TemporaryDirectory takes 180
-    unfinished = f"{runs}/.{name}-{os.getpid()}"
+    # some 65 us, where TemporaryDirectory takes 180; not by process number: two machines may share it
+    unfinished = f"{runs}/.{name}-{secrets.token_hex(8)}"
     try:
         os.makedirs(unfinished)
         for file, content in package.items():

@@ -228,7 +228,8 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> Document:
     """
     result: Document = {}
     for key, value in table.items():
-        if isinstance(value, Mapping):
+        # not Mapping: an abstract class takes longer to ask, and a large sweep has millions of values
+        if isinstance(value, dict):
             result |= flat(value, f"{prefix}{key}.")
         else:
             result[f"{prefix}{key}"] = value

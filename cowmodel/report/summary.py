@@ -50,11 +50,12 @@ def headlines(runs: "pd.DataFrame") -> str:
     """
     paths = [str(name) for name in runs.loc[:, :"replication"]]
     varied = {name: name.rpartition(".")[2] for name in paths if runs[name].nunique() > 1}
-    shown = runs[list(varied)].rename(columns=varied).head(_MOST_ROWS)
+    first = runs.head(_MOST_ROWS)
+    shown = first[list(varied)].rename(columns=varied)
     for label, name in HEADLINES.items():
         shown[label] = [
-            readable(name, value, band) for value, band in zip(runs[name], _bands(runs, name), strict=True)
-        ][:_MOST_ROWS]
+            readable(name, value, band) for value, band in zip(first[name], _bands(first, name), strict=True)
+        ]
     more = f"\n... and {len(runs) - _MOST_ROWS} more in summary.csv" if len(runs) > _MOST_ROWS else ""
     return shown.to_string(index=False) + more
 

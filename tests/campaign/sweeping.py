@@ -21,7 +21,7 @@ def planned(results: Path = RESULTS, only: str = "") -> Plan:
 
 def job(plan: Plan, results: Path = RESULTS, shared: bool = True) -> Job:
     limits = plan.experiment.file.limits.limits()
-    return Job(plan.experiment.recipe, limits, results / "runs" if shared else None)
+    return Job(plan.experiment.recipe, limits, (results / "runs").resolve() if shared else None)
 
 
 def swept(

@@ -35,7 +35,8 @@ def no_preload(monkeypatch: pytest.MonkeyPatch) -> None:
 def cluster() -> Iterator[Executor]:
     """A scheduler and two workers of Dask, each a process, on the loopback interface."""
     pytest.importorskip("distributed", reason="distributed is not installed")
-    from cowmodel.campaign.executors.distributed import Cluster, distributed
+    from cowmodel.campaign.executors.cluster import Cluster
+    from cowmodel.campaign.executors.distributed import distributed
 
     yield partial(distributed, Cluster(workers=2))
 
