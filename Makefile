@@ -4,11 +4,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test test-all speed-small speed lock clean
+.PHONY: help demo docs test test-all speed-small speed lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      replay a real trace, run a small sweep, draw its figures"
+	@echo "make docs      build the documentation to build/docs"
 	@echo "make test      format, lint, types, tests (a few minutes)"
 	@echo "make test-all  the same with the slow tests"
 	@echo "make speed-small  see in 20 s that the engine is no slower than before (part of make test)"
@@ -23,6 +24,13 @@ demo: .venv/installed
 	$(BIN)/cowmodel sweep break-even
 	$(BIN)/cowmodel figure break-even
 	$(BIN)/cowmodel run configs/redis-bgsave.toml
+
+# ---------------------------------------------------------------- docs
+# Pages are written from the program, which Sphinx does not watch: so from the beginning each time.
+docs: .venv/installed
+	rm -rf docs/gallery build/docs
+	$(BIN)/sphinx-build -W --keep-going -q -E -d build/doctrees docs build/docs
+	@echo "written to build/docs/index.html"
 
 # --------------------------------------------------------------- tests
 test: SELECTION := -m "not slow"
@@ -84,5 +92,5 @@ lock:
 	rm -rf build/lock
 
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist docs/gallery .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -path ./.git -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -214,6 +214,21 @@ def check(files: Sequence[Path]) -> None:
         raise ConfigError("\n".join(wrong))
 
 
+@cli.command
+@click.argument("kind", type=click.Choice(["configuration", "experiment"]), default="configuration")
+def schema(kind: str) -> None:
+    """Print the JSON Schema of a configuration or of an experiment.toml, with which editors complete keys.
+
+    Example: cowmodel schema configuration
+    """
+    from cowmodel.campaign.file import ExperimentFile, Measurement
+    from cowmodel.experiment.document import readable_json
+    from cowmodel.experiment.schema import configuration_schema, schema_of
+
+    found = configuration_schema() if kind == "configuration" else schema_of(ExperimentFile, Measurement)
+    click.echo(readable_json(found), nl=False)
+
+
 COMMANDS = (
     sweep,
     status,

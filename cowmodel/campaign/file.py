@@ -85,11 +85,13 @@ class ExperimentFile(Question):
     sensitivity: Sensitivity | None = Field(None, description="a table [sensitivity] in its place")
     tables: tuple[
         Literal["faults", "actions", "samples", "memory", "requests", "latency", "windows"], ...
-    ] = ()
+    ] = Field((), description="tables of runs to keep, and to collect")
     metrics: tuple[str, ...] = Field(HEADLINES, description="columns of the summary to make statistics of")
     quantiles: tuple[Fraction, ...] = Field((), description="of those metrics, beside their means")
     steady: tuple[Steady, ...] = Field((), description="metrics without the beginning of a run")
-    limits: LimitTable = LimitTable(time=None, memory=None)
+    limits: LimitTable = Field(
+        LimitTable(time=None, memory=None), description="what one run may take, or it has failed"
+    )
 
     @model_validator(mode="after")
     def _varied(self) -> Self:

@@ -50,12 +50,18 @@ Cores = Annotated[int, Field(ge=1, le=4096), Expected("a whole number from 1 to 
 class MachineTable(Parameters):
     """Hardware, prices and engine."""
 
-    paging: Annotated[str, Listed("a name from `cowmodel list pagings`", "PAGINGS")]
+    paging: Annotated[str, Listed("a name from `cowmodel list pagings`", "PAGINGS")] = Field(
+        description="levels and page sizes of its page tables"
+    )
     memory: Size = Field(description="physical memory")
     cores: Cores = Field(description="processor cores")
     quantum: Period = Field(description="time slice of a process where processes share a core")
-    costs: Annotated[Path, Preset("a name from `cowmodel list costs` or a TOML file")]
-    engine: Annotated[str, Listed("a name from `cowmodel list engines`", "ENGINES")]
+    costs: Annotated[Path, Preset("a name from `cowmodel list costs` or a TOML file")] = Field(
+        description="prices of elementary operations"
+    )
+    engine: Annotated[str, Listed("a name from `cowmodel list engines`", "ENGINES")] = Field(
+        description="what carries out accesses; results are equal"
+    )
     tlb: Annotated[bool, Expected("true or false")] = Field(
         default=False, description="true for a TLB in each core, whose misses are priced apart from hits"
     )
@@ -81,7 +87,9 @@ class PolicyTable(Parameters):
     """What the kernel chooses."""
 
     # Pydantic's models have a method `copy`.
-    copying: Annotated[str, Listed("a name from `cowmodel list policies`", "POLICIES")] = Field(alias="copy")
+    copying: Annotated[str, Listed("a name from `cowmodel list policies`", "POLICIES")] = Field(
+        alias="copy", description="when private memory is copied"
+    )
 
 
 class KernelTable(Parameters):

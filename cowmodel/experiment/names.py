@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
 from cowmodel import catalog
 from cowmodel.cost.preset import load_preset
 from cowmodel.errors import ConfigError, suggest
@@ -21,6 +25,14 @@ class Listed(Read):
     """
 
     shelf: str
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Let an editor offer the names."""
+        return super().__get_pydantic_json_schema__(schema, handler) | {
+            "enum": list(getattr(catalog, self.shelf))
+        }
 
     def read(self, text: str, folder: Path) -> str:
         """Look the name up."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
-# What starts runs, collects or shows them cannot change one.
+# What starts runs, collects, shows or describes them cannot change one.
 NOT_THE_MODEL = (
     *(
         "campaign/*",

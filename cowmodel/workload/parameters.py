@@ -31,15 +31,17 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
 )
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from cowmodel.errors import ConfigError
 from cowmodel.kernel.backing import Backing, parse_backing
-from cowmodel.units import parse_bandwidth, parse_duration, parse_rate, parse_size
+from cowmodel.units import KINDS, format_quantity, parse_bandwidth, parse_duration, parse_rate, parse_size
 
 
 class Parameters(BaseModel):
@@ -77,6 +79,12 @@ class Expected:
         """Wrap the check of the annotated type."""
         return core_schema.no_info_wrap_validator_function(self._reword, handler(source))
 
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Let an editor show what is expected."""
+        return handler(schema) | {"title": self.what}
+
     def _reword(self, value: object, inner: ValidatorFunctionWrapHandler) -> object:
         try:
             return inner(value)
@@ -91,6 +99,12 @@ class Read(Expected):
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Put `_check` in the place of the annotated type's own check."""
         return core_schema.with_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Let an editor expect text, whatever the program makes of it."""
+        return {"type": "string", "title": self.what}
 
     def _check(self, value: object, info: ValidationInfo) -> object:
         if not isinstance(value, str):
@@ -146,6 +160,10 @@ class Quantity(Parsed):
         if isinstance(value, bool) or not isinstance(value, int | float):
             return "; write a number and a unit in quotes"
         return f"; add the unit, in quotes: '{value}{self.unit}'"
+
+    def written(self, number: float) -> str:
+        """Write a number of the program as the file has it."""
+        return format_quantity(number, KINDS[self.unit.strip()])
 
     def read(self, text: str, folder: Path) -> float:
         """Parse number and unit."""

@@ -108,7 +108,7 @@ def test_a_missing_question_says_what_is_expected(folder: Path, file: Path, edit
         "experiments/flips/experiment.toml: question: missing; expected what the experiment answers",
         "experiments/flips/experiment.toml: qestion: unknown key: no 'qestion' among question, "
         "expectation, outcome, claim, base, replications, until, draws, sweep, sensitivity, tables, metrics, "
-        "quantiles, limits; "
+        "quantiles, steady, limits; "
         "did you mean 'question'?",
     ]
 
