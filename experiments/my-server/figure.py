@@ -1,11 +1,11 @@
 """What a snapshot costs, by page size: the pause of the fork, what is copied, and memory over time."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cowmodel.report.style import TWO_COLUMNS_IN, series_style
+from cowmodel.report.paper import PAGE_IN, legend, panels
+from cowmodel.report.style import series_style
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
@@ -13,9 +13,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
     runs = tables["runs"].groupby("workload.backing", sort=False).mean(numeric_only=True)
     looks = series_style(runs.index)
     colours = [looks[backing]["color"] for backing in runs.index]
-    figure, (pause, copied, memory) = plt.subplots(
-        1, 3, figsize=(TWO_COLUMNS_IN, 2.3), width_ratios=[1, 1, 1.4]
-    )
+    figure, (pause, copied, memory) = panels(1, 3, PAGE_IN, 2.5, width_ratios=[1, 1, 1.4])
     pause.bar(runs.index, runs["fork_us.mean"] / 1000, color=colours)
     pause.set(ylabel="pause of the fork [ms]", yscale="log")
     if "fork_us.mean_low" in runs:  # the experiment draws prices
@@ -26,6 +24,7 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
         axes.tick_params(axis="x", rotation=30)
     first = {name: tables[name].query("replication == 0") for name in ("memory", "actions")}
     _draw_memory(memory, first["memory"], first["actions"], looks)
+    legend(figure, memory)
     return figure
 
 
@@ -45,4 +44,3 @@ def _draw_memory(
         look = looks[backing] | {"markevery": 6}
         axes.plot(time_s, group["used_bytes"] / 2**20, label=backing, **look)
     axes.set(xlabel="time since the fork [s]", ylabel="memory [MiB]", ylim=(0, None))
-    axes.legend()
