@@ -109,7 +109,8 @@ def run(
     bands = find_bands(configuration, 0, outcome.summary, draws)
     folder = _written(out, configuration, draws, outcome, bands) if out else None
     if timeline:
-        write(timeline, draw_timeline(outcome.tables, priced(configuration)))
+        memory = configuration.machine.memory
+        write(timeline, draw_timeline(outcome.tables, priced(configuration), memory))
     _show(str(config), configuration.document, outcome.summary, bands, as_json)
     for place in filter(None, (folder, timeline)):
         click.echo(f"written to {place}", err=True)

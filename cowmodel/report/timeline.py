@@ -34,7 +34,7 @@ _NESTED = {Span.CORE: 0, Span.CORE_WAIT: 0}  # depth; of all others 1
 _CATEGORIES = {Span.CORE: "core", Span.ACCESSES: "user", Span.PACED: "user"}  # of all others wait
 
 
-def timeline(tables: "Mapping[str, pd.DataFrame]", costs: CostModel) -> str:
+def timeline(tables: "Mapping[str, pd.DataFrame]", costs: CostModel, memory_bytes: int) -> str:
     """Draw a run that has recorded its faults.
 
     Parameters
@@ -43,6 +43,8 @@ def timeline(tables: "Mapping[str, pd.DataFrame]", costs: CostModel) -> str:
         `Outcome.tables`.
     costs : CostModel
         The prices of the run.
+    memory_bytes : int
+        Of the machine.
 
     Returns
     -------
@@ -58,7 +60,7 @@ def timeline(tables: "Mapping[str, pd.DataFrame]", costs: CostModel) -> str:
     _draw_actions(events, actions)
     _draw_faults(events, faults, costs)
     _draw_births(events, actions, spans)
-    _draw_memory(events, tables, machine)
+    _draw_memory(events, tables, machine, memory_bytes)
     _draw_requests(events, tables["requests"], machine + 1, first_core + int(spans.core.max()) + 1)
     return events.json()
 
@@ -155,17 +157,24 @@ def _places(rows: "pd.DataFrame") -> list[tuple[int, int, int]]:
     return list(zip(rows.pid.tolist(), rows.thread.tolist(), rows.time_ps.tolist(), strict=True))
 
 
-def _draw_memory(events: TraceEvents, tables: "Mapping[str, pd.DataFrame]", machine: int) -> None:
-    """Draw what each process and all together use: nothing from when a process exits."""
+def _draw_memory(
+    events: TraceEvents, tables: "Mapping[str, pd.DataFrame]", machine: int, memory_bytes: int
+) -> None:
+    """Draw what each process and all together use, nothing from when a process exits, and what is free."""
     samples, memory, actions = (tables[name] for name in ("samples", "memory", "actions"))
     exits = actions[actions.action == "exit"]
     for name, column in (("RSS", "rss_bytes"), ("PSS", "pss_bytes")):
         values = samples[column].round().astype(np.int64)
         events.counter(name, "bytes", samples.pid, samples.time_ps.to_numpy(), values)
         events.counter(name, "bytes", exits.pid, exits.time_ps.to_numpy(), np.zeros(len(exits), np.int64))
-    for name, column in (("used memory", "used_bytes"), ("page tables", "table_bytes")):
-        pids = np.full(len(memory), machine)
-        events.counter(name, "bytes", pids, memory.time_ps.to_numpy(), memory[column])
+    used, tables_bytes = memory.used_bytes, memory.table_bytes
+    of_all = {
+        "used memory": used,
+        "free memory": memory_bytes - used - tables_bytes,
+        "page tables": tables_bytes,
+    }
+    for name, values in of_all.items():
+        events.counter(name, "bytes", np.full(len(memory), machine), memory.time_ps.to_numpy(), values)
 
 
 def _draw_requests(events: TraceEvents, requests: "pd.DataFrame", pid: int, first_tid: int) -> None:

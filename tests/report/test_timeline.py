@@ -28,6 +28,7 @@ from cowmodel.report.trace_events import TraceEvents, check_path, write
 from tests.machine.bench import bench, fresh_pages, prices, run
 from tests.toy import PAGE
 
+MEMORY_BYTES = 8 << 30
 CONFIGS = Path(__file__).parents[2] / "configs"
 BUSY = (  # threads that share two cores, and all that can be waited for
     "workload.heap=8 MiB",
@@ -115,11 +116,11 @@ def outcome_of(config: str, *changes: str) -> tuple[Outcome, CostModel]:
 
 def text_of(config: str, *changes: str) -> str:
     outcome, costs = outcome_of(config, *changes)
-    return timeline(outcome.tables, costs)
+    return timeline(outcome.tables, costs, MEMORY_BYTES)
 
 
 def drawn_from(machine: Machine) -> Drawn:
-    return read(timeline(Outcome({}, machine.records, 0).tables, machine.costs))
+    return read(timeline(Outcome({}, machine.records, 0).tables, machine.costs, MEMORY_BYTES))
 
 
 def check_agrees(drawn: Drawn, outcome: Outcome) -> None:
@@ -359,6 +360,8 @@ def test_counters_follow_the_samples_and_a_process_that_exited_uses_nothing():
 
     for name, column in (("used memory", "used_bytes"), ("page tables", "table_bytes")):
         assert drawn.counters[machine, name] == list(zip(memory.time_ps, memory[column], strict=True))
+    free = MEMORY_BYTES - memory.used_bytes - memory.table_bytes
+    assert drawn.counters[machine, "free memory"] == list(zip(memory.time_ps, free, strict=True))
     for pid in samples.pid.unique().tolist():
         of_process = samples[samples.pid == pid]
         rss = drawn.counters[pid, "RSS"]
@@ -405,7 +408,7 @@ def test_a_hundred_thousand_faults_are_drawn_in_less_than_four_times_the_time_of
     assert len(outcome.tables["faults"]) > 100_000
 
     started = time.process_time()
-    text = timeline(outcome.tables, costs)
+    text = timeline(outcome.tables, costs, MEMORY_BYTES)
     write(tmp_path / "run.json.gz", text)
     drawn = time.process_time()
     json.loads(text)
