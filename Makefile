@@ -10,7 +10,7 @@ BIN := .venv/bin
 help:
 	@echo "make demo      replay a real trace, run a small sweep, draw its figures"
 	@echo "make docs      build the documentation to build/docs"
-	@echo "make test      format, lint, types, tests (a few minutes)"
+	@echo "make test      format, lint, types, tests (some eight minutes)"
 	@echo "make test-all  the same with the slow tests"
 	@echo "make speed-small  see in 20 s that the engine is no slower than before (part of make test)"
 	@echo "make speed     measure the engines beside a naive script and the running kernel (many minutes)"
