@@ -10,7 +10,7 @@
 # All that follows the script is for `cowmodel sweep`; `cowmodel` and `dask` must be on the PATH, and this folder
 # one that all nodes share. A job that ends before the sweep does is sent again: the sweep goes on.
 #
-# Without certificates in ./tls (the README says how to make them) whoever reaches the scheduler's port runs code
+# Without certificates in ./tls (docs/howto/cluster.md says how to make them) whoever reaches the scheduler's port runs code
 # as you: several nodes want them, one node does without, on the loopback interface.
 set -eu
 
@@ -22,7 +22,7 @@ if [ -d tls ]; then
     dask="$dask --protocol tls --tls-ca-file tls/ca.pem --tls-cert tls/cert.pem --tls-key tls/key.pem"
     tls="--tls tls"
 elif [ "${SLURM_JOB_NUM_NODES:-1}" -gt 1 ]; then
-    echo "slurm.sh: expected certificates in $PWD/tls for more than one node; see the README" >&2
+    echo "slurm.sh: expected certificates in $PWD/tls for more than one node; see docs/howto/cluster.md" >&2
     exit 2
 else
     dask="$dask --host 127.0.0.1"

@@ -211,10 +211,12 @@ def test_a_worker_with_another_model_stores_nothing(house: Path, tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_certificates_made_as_the_readme_says_are_needed_and_enough(
+def test_certificates_made_as_the_guide_says_are_needed_and_enough(
     house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    made = re.findall(r"^(?:umask|mkdir|openssl) .*$", (HOUSE / "README.md").read_text(), re.MULTILINE)
+    made = re.findall(
+        r"^(?:umask|mkdir|openssl) .*$", (HOUSE / "docs/howto/cluster.md").read_text(), re.MULTILINE
+    )
     subprocess.run(["sh", "-ec", "\n".join(made)], check=True, capture_output=True)
     files = {"ca-file": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
     words = [f"--tls-{what}={Path('tls', name).resolve()}" for what, name in files.items()]
