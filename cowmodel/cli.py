@@ -96,12 +96,12 @@ def run(
     """
     from cowmodel.experiment.bands import find_bands
     from cowmodel.experiment.config import load
-    from cowmodel.experiment.run import priced, simulate
-    from cowmodel.report.timeline import timeline as draw_timeline
-    from cowmodel.report.trace_events import check_path, write
+    from cowmodel.experiment.run import simulate
 
     changed = settings if seed is None else (*settings, f"run.seed={seed}")
     if timeline:
+        from cowmodel.report.trace_events import check_path
+
         check_path(timeline)
         changed = *changed, "run.record_faults=true"
     configuration = load(config, changed)
@@ -109,11 +109,18 @@ def run(
     bands = find_bands(configuration, 0, outcome.summary, draws)
     folder = _written(out, configuration, draws, outcome, bands) if out else None
     if timeline:
-        memory = configuration.machine.memory
-        write(timeline, draw_timeline(outcome.tables, priced(configuration), memory))
+        _draw_timeline(timeline, configuration, outcome)
     _show(str(config), configuration.document, outcome.summary, bands, as_json)
     for place in filter(None, (folder, timeline)):
         click.echo(f"written to {place}", err=True)
+
+
+def _draw_timeline(path: Path, configuration: "Configuration", outcome: "Outcome") -> None:
+    from cowmodel.experiment.run import priced
+    from cowmodel.report.timeline import timeline
+    from cowmodel.report.trace_events import write
+
+    write(path, timeline(outcome.tables, priced(configuration), configuration.machine.memory))
 
 
 def _written(

@@ -1,6 +1,6 @@
 """Configurations for people: what a file leads to, and in what points differ from their base."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from cowmodel.campaign.experiment import FILE, find, read_experiment
@@ -43,10 +43,6 @@ def _difference(before: Document, after: Document) -> Iterator[str]:
     """Say what settings change."""
     old, new = flat(before), flat(after)
     yield "# changed"
-    for path in _either(old, new):
+    for path in old | new:
         if old.get(path) != new.get(path):
             yield f"{path} = {new.get(path)!r}  # was {old.get(path, 'not set')!r}"
-
-
-def _either(old: Iterable[str], new: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys([*old, *new]))
